@@ -1,0 +1,108 @@
+"""Sound as arrays: chunks, windows, sample rates, WAV files.
+
+Everything inside the assistant is mono float32 in [-1, 1]. This room converts to and from that; it must
+not know what the sound means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Mono sound, shape `(n,)`, float32 in [-1, 1]."""
+
+SPEECH_RATE = 16_000
+"""Hz: what Silero, Smart Turn and Whisper listen at."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """A piece of a stream of sound."""
+
+    samples: Samples
+    """Mono, shape `(n,)`, float32 in [-1, 1]."""
+    sample_rate: int
+    """Hz."""
+    start: int
+    """Samples of the stream before this chunk."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+def silence(seconds: float, sample_rate: int) -> Samples:
+    """Digital silence, shape `(round(seconds * sample_rate),)`."""
+    return np.zeros(round(seconds * sample_rate), np.float32)
+
+
+class Rechunker:
+    """Cuts a stream into windows of one size, carrying the rest over."""
+
+    def __init__(self, window: int) -> None:
+        """`window`: samples in each window handed out."""
+        self._window = window
+        self._rest: Samples = np.zeros(0, np.float32)
+
+    def push(self, samples: Samples) -> Iterator[Samples]:
+        """Add samples of any length; yields every window that is now full, shape `(window,)`."""
+        joined = np.concatenate((self._rest, samples)) if len(self._rest) else samples
+        whole = len(joined) - len(joined) % self._window
+        self._rest = joined[whole:].copy()
+        for start in range(0, whole, self._window):
+            yield joined[start : start + self._window]
+
+
+class Resampler:
+    """Changes the sample rate of a stream, without clicks at the chunk borders. One per direction."""
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        """Rates in Hz; equal rates pass the samples through untouched."""
+        self._stream = (
+            None if from_rate == to_rate else soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32")
+        )
+
+    def process(self, samples: Samples, *, last: bool = False) -> Samples:
+        """The stream's next samples at the new rate; `last` also flushes what the filter still holds."""
+        if self._stream is None:
+            return samples
+        return np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
+
+
+class AudioFileError(ValueError):
+    """A sound file that can't be read; the message names the file and says why."""
+
+
+def read_wav(path: Path) -> AudioChunk:
+    """The whole of a sound file, mixed down to mono, at its own rate.
+
+    Reads what libsndfile reads: WAV of 8 to 32 bits or float at any rate, FLAC, Ogg, MP3.
+    Raises `AudioFileError` for a missing, empty or broken file.
+    """
+    try:
+        frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        reason = "it is empty (0 bytes)" if path.is_file() and path.stat().st_size == 0 else str(error)
+        raise AudioFileError(f"can't read {path} as a sound file: {reason}") from error
+    if len(frames) == 0:
+        raise AudioFileError(f"can't use {path}: it holds no sound")
+    mono = np.nan_to_num(frames.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
+    return AudioChunk(np.clip(mono, -1.0, 1.0), int(rate), start=0)
+
+
+def write_wav(path: Path, channels: list[Samples], sample_rate: int) -> None:
+    """Write one 16-bit WAV, one array a channel; shorter channels are padded with silence."""
+    length = max(len(samples) for samples in channels)
+    frames = np.zeros((length, len(channels)), np.float32)
+    for column, samples in enumerate(channels):
+        frames[: len(samples), column] = samples
+    soundfile.write(path, frames, sample_rate, subtype="PCM_16", format="WAV")

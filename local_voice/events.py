@@ -1,0 +1,198 @@
+"""What happened (events) and what to do about it (commands).
+
+These are the only words that pass between the judgement (`conversation.py`) and the machinery
+(`session.py`). Times are seconds of audio received since the conversation began. Everything about a reply
+carries `(turn, revision)`; whatever arrives with an old pair is dropped at the door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Stage: TypeAlias = Literal["stt", "llm", "tts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of the chat, as the language model is given it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    """For the assistant: only words that were heard."""
+    interrupted: bool = False
+    """The assistant was cut off after `content`."""
+
+
+# ---- events -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceActivity:
+    """One window of the microphone has been judged. The conversation's clock ticks with these."""
+
+    probability: float
+    """That the window holds speech, 0 to 1."""
+    seconds: float
+    """Length of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompletion:
+    """Smart Turn has listened to the end of the user's speech."""
+
+    turn: int
+    revision: int
+    probability: float
+    """That the user is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """Words recognised while the user is still speaking."""
+
+    turn: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTranscript:
+    """Words of everything the user said up to the pause."""
+
+    turn: int
+    revision: int
+    text: str
+    """Empty when there was no speech in the sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """A clause of the reply has been written by the language model."""
+
+    turn: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """The whole reply has been written and turned into sound."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    """The first sample of a reply has been handed to the loudspeaker or the network."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """A reply's sound is over: played to its end, or cut."""
+
+    turn: int
+    revision: int
+    heard: str
+    """The words whose samples were all played."""
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailed:
+    """An engine raised an error or missed its deadline."""
+
+    stage: Stage
+    turn: int
+    revision: int
+    reason: str
+
+
+Event: TypeAlias = (
+    VoiceActivity
+    | TurnCompletion
+    | PartialTranscript
+    | FinalTranscript
+    | ReplyText
+    | ReplyEnded
+    | PlaybackStarted
+    | PlaybackEnded
+    | StageFailed
+)
+
+
+# ---- commands -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Decode the microphone's sound from `start` to `end`."""
+
+    turn: int
+    revision: int
+    start: float
+    """Seconds of audio since the conversation began."""
+    end: float
+    """As `start`."""
+    final: bool
+    """Final passes go first; a partial is dropped when the recogniser is busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictTurnEnd:
+    """Ask Smart Turn whether the user, whose speech lies from `start` to `end`, is done."""
+
+    turn: int
+    revision: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Prepare a reply, text and sound, and hold it. Has no side effects."""
+
+    turn: int
+    revision: int
+    messages: tuple[Message, ...]
+    """The conversation so far without the system prompt; the last is the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the reply be heard, as soon as there is sound."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Drop a reply that nobody has heard."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Silence the reply now and stop writing it."""
+
+    turn: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Play a short sentence that was rendered at start-up, instead of a reply."""
+
+    turn: int
+    revision: int
+    text: str
+
+
+Command: TypeAlias = Transcribe | PredictTurnEnd | Draft | Release | Withdraw | Interrupt | Say

@@ -1,0 +1,198 @@
+"""Every knob of the assistant on one page, typed, with its unit.
+
+Values come from four places; a later one wins: the defaults below (some differ by profile), the TOML
+file, the environment (`LOCAL_VOICE_STT__MODEL=...`), the command line (`--stt.model ...`). This room
+reads settings and explains where they came from; it must not know what anybody does with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Marks a settings field with the unit that `local-voice settings` prints beside its value."""
+
+    name: str
+
+
+Seconds = Annotated[float, Field(ge=0), Unit("s")]
+Probability = Annotated[float, Field(ge=0, le=1), Unit("0 to 1")]
+Tokens = Annotated[int, Field(gt=0), Unit("tokens")]
+Count = Annotated[int, Field(ge=0), Unit("count")]
+Fraction = Annotated[float, Field(gt=0, le=1), Unit("fraction")]
+
+Profile = Literal["cpu", "cuda"]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused and the string under a field describes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class VadSettings(Section):
+    """Which 32 ms windows are speech."""
+
+    model: str = "silero-vad-v6"
+    """Catalogue name of the Silero VAD ONNX file."""
+    start_probability: Probability = 0.5
+    """A window at or above this is speech. Silero's own default."""
+    stop_probability: Probability = 0.35
+    """Speech goes on until a window falls below this (hysteresis; Silero's default: start - 0.15)."""
+
+
+class TurnSettings(Section):
+    """When a turn starts, pauses and ends. All silence is counted in seconds of audio."""
+
+    model: str = "smart-turn-v3.2"
+    """Catalogue name of the Smart Turn ONNX file."""
+    start_seconds: Seconds = 0.096
+    """Speech needed before a turn opens while the assistant is silent."""
+    interrupt_seconds: Seconds = 0.224
+    """Speech needed before it interrupts the assistant."""
+    pre_roll_seconds: Seconds = 0.5
+    """Audio kept from before the detected start, so that a soft first sound is not lost."""
+    pause_seconds: Seconds = 0.064
+    """Silence after which the final transcript is begun and a draft reply prepared."""
+    predict_seconds: Seconds = 0.16
+    """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
+    confident_seconds: Seconds = 0.256
+    """Silence that ends a turn when Smart Turn is at or above `confident_probability`."""
+    likely_seconds: Seconds = 0.512
+    """Silence that ends a turn when Smart Turn is between the two probabilities."""
+    unfinished_seconds: Seconds = 1.408
+    """Silence that ends a turn that sounds unfinished."""
+    confident_probability: Probability = 0.9
+    """Smart Turn at or above this: the user is done."""
+    likely_probability: Probability = 0.5
+    """Smart Turn at or above this: the user is probably done; below: unfinished."""
+    yield_seconds: Seconds = 0.5
+    """A user who goes on within this time of the reply's first sound had not finished: the turn reopens."""
+    partial_seconds: Seconds = 0.5
+    """Time between partial transcripts while the user speaks; 0 turns them off."""
+    segment_seconds: Seconds = 12.0
+    """A pause after this much speech fixes its transcript, so that a long turn is not decoded again."""
+    longest_seconds: Seconds = 120.0
+    """A turn longer than this is answered at its next pause, however short."""
+
+
+class SttSettings(Section):
+    """Speech to text: faster-whisper on CTranslate2."""
+
+    model: str = "whisper-tiny.en"
+    """Catalogue name, or a folder with a CTranslate2 Whisper model."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs."""
+    compute_type: str = "int8"
+    """CTranslate2's arithmetic: int8 on a CPU, float16 on a GPU."""
+    threads: Count = 2
+    """CPU threads for one decode."""
+    language: str = "en"
+    """Language code of the speech, or `auto` to detect it (multilingual models only)."""
+    hotwords: str = ""
+    """Names and words to expect, separated by spaces."""
+    deadline_seconds: Seconds = 15.0
+    """A final transcript that takes longer has failed."""
+
+
+class LlmSettings(Section):
+    """The language model: vLLM in this program, or any OpenAI-compatible server."""
+
+    model: str = "qwen2.5-coder-0.5b-instruct"
+    """Catalogue name, or a folder with safetensors weights and a chat template."""
+    url: str = ""
+    """Base URL of an OpenAI-compatible server, such as http://gpu2:8000/v1; empty runs vLLM here."""
+    remote_model: str = ""
+    """Model name to ask that server for; empty takes the first one it lists."""
+    api_key: str = ""
+    """Bearer token for that server, if it wants one."""
+    system_prompt: str = (
+        "You are a friendly voice assistant. Your words are spoken aloud, so answer in one to three short "
+        "sentences of plain spoken English. Begin with a short clause. Never use lists, markdown, code, "
+        "emoji or links. If you do not understand, say so and ask."
+    )
+    """What the model is told before the conversation."""
+    temperature: Annotated[float, Field(ge=0, le=2), Unit("0 to 2")] = 0.3
+    """Sampling temperature; 0 always takes the likeliest token."""
+    max_tokens: Tokens = 220
+    """Longest reply."""
+    context_tokens: Tokens = 4096
+    """Longest prompt and reply together; older messages are dropped from the prompt first."""
+    first_token_seconds: Seconds = 20.0
+    """A reply whose first token takes longer has failed."""
+    stall_seconds: Seconds = 10.0
+    """A reply that pauses longer between two tokens has failed."""
+    gpu_memory_fraction: Fraction = 0.5
+    """Share of the GPU's memory that vLLM may take; Whisper needs about 2.5 GiB beside it."""
+    kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
+    """Memory for the key-value cache."""
+    block_size: Tokens = 32
+    """Key-value block: prefixes are reused in whole blocks, so small is warm."""
+    max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
+    """Replies written at the same time."""
+    eager: bool = True
+    """Run without compiled graphs: starts in seconds; off by default on a GPU, where graphs pay."""
+    threads: str = "auto"
+    """CPU cores for the model as vLLM's VLLM_CPU_OMP_THREADS_BIND takes them (CPU profile only)."""
+    canary_seconds: Seconds = 30.0
+    """How often an idle engine is asked for one token to prove that it lives; 0 never."""
+
+
+class TtsSettings(Section):
+    """Text to speech: Piper."""
+
+    model: str = "piper-en_US-joe-medium"
+    """Catalogue name, or the path of a Piper voice's .onnx file with its .onnx.json beside it."""
+    threads: Count = 2
+    """CPU threads for one clause."""
+    speed: Annotated[float, Field(ge=0.5, le=2.0), Unit("times")] = 1.0
+    """Speaking rate; 1.2 is a fifth faster."""
+    clause_pause_seconds: Seconds = 0.1
+    """Silence after a clause that ends in a comma or a dash."""
+    sentence_pause_seconds: Seconds = 0.22
+    """Silence after a sentence."""
+    deadline_seconds: Seconds = 15.0
+    """A clause whose sound takes longer has failed."""
+
+
+class AudioSettings(Section):
+    """The microphone and loudspeaker of `local-voice talk`."""
+
+    input_device: str = ""
+    """Microphone by number or part of its name; empty is the system's default."""
+    output_device: str = ""
+    """Loudspeaker by number or part of its name; empty is the system's default."""
+    echo_cancellation: bool = True
+    """Subtract the assistant's own voice from the microphone."""
+
+
+class ServerSettings(Section):
+    """The web page and its WebRTC endpoint."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but this machine needs more protection than exists yet."""
+    port: Annotated[int, Field(ge=0, le=65535), Unit("TCP port")] = 8765
+    """Port to listen on; 0 takes a free one."""
+    max_sessions: Annotated[int, Field(gt=0), Unit("count")] = 4
+    """Conversations at once; one more is refused with 503."""
+    ice_servers: tuple[str, ...] = ()
+    """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
+
+
+class Settings(Section):
+    """All settings. `profile` decides the defaults of the groups below."""
+
+    profile: Profile = "cpu"
+    """`cuda` on a machine with an NVIDIA GPU, else `cpu`; detected unless it is set."""
+    vad: VadSettings = VadSettings()
+    turn: TurnSettings = TurnSettings()
+    stt: SttSettings = SttSettings()
+    llm: LlmSettings = LlmSettings()
+    tts: TtsSettings = TtsSettings()
+    audio: AudioSettings = AudioSettings()
+    server: ServerSettings = ServerSettings()

@@ -1,0 +1,173 @@
+"""What the session expects of engines and transports.
+
+Engines hold weights and are shared by all sessions; they keep nothing about a conversation. Engines and
+transports are async context managers: entering loads and warms up, leaving frees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Protocol, Self, TypeAlias
+
+from local_voice.audio import AudioChunk, Samples
+from local_voice.events import Message, Stage
+from local_voice.playout import Playout
+from local_voice.transcript import Transcript, Word
+
+
+class StageError(Exception):
+    """An engine failed at its work. The message says what happened and, where possible, what helps."""
+
+    def __init__(self, stage: Stage, reason: str) -> None:
+        super().__init__(reason)
+        self.stage: Stage = stage
+        self.reason = reason
+
+
+class StartupError(Exception):
+    """Something needed at start-up is missing or broken; the message is a sentence that says what to do."""
+
+
+class Engine(Protocol):
+    """What all engines share: enter to load, leave to free."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class VoiceActivityStream(Protocol):
+    """One session's recurrent state in the voice activity detector."""
+
+    def probability(self, window: Samples) -> float:
+        """Speech probability of the stream's next window, shape `(detector.window,)`. Takes about 0.1 ms."""
+        ...
+
+
+class VoiceActivityDetector(Engine, Protocol):
+    sample_rate: int
+    """Hz."""
+    window: int
+    """Samples."""
+
+    def stream(self) -> VoiceActivityStream:
+        """Fresh state for one session."""
+        ...
+
+
+class TurnDetector(Engine, Protocol):
+    async def probability(self, samples: Samples) -> float:
+        """That the user is done, from the last seconds of the turn's sound at 16 kHz, shape `(n,)`.
+
+        Raises `StageError`.
+        """
+        ...
+
+
+class SpeechToText(Engine, Protocol):
+    async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
+        """Words in `samples`, 16 kHz, shape `(n,)`, any length.
+
+        Final passes go before partial ones of all sessions. Cancelling drops a pass that has not begun.
+        Raises `StageError`.
+        """
+        ...
+
+
+class LanguageModel(Engine, Protocol):
+    def generate(self, messages: Sequence[Message]) -> AsyncIterator[str]:
+        """Pieces of the reply's text as they are written. Closing the iterator aborts the request.
+
+        `messages` begins with the system prompt and fits the context. Raises `StageError`.
+        """
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Length of `text` in the model's tokens (an estimate where the tokenizer is far away)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Sound of a clause, or of a part of it."""
+
+    samples: Samples
+    """Mono, shape `(n,)`, at the engine's `sample_rate`."""
+    words: tuple[Word, ...]
+    """Words that end in this piece; times in seconds from the piece's start."""
+
+
+class TextToSpeech(Engine, Protocol):
+    sample_rate: int
+    """Hz."""
+
+    def synthesize(self, clause: str) -> AsyncIterator[Speech]:
+        """The sound of a clause that `speakable` has cleaned, with the pause that belongs after it.
+
+        Closing the iterator stops the work at the next piece. Raises `StageError`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """Text for the user's eyes."""
+
+    role: Literal["user", "assistant"]
+    turn: int
+    text: str
+    """For the user: the whole turn so far. For the assistant: the reply's words heard so far."""
+    final: bool
+    """No more changes are coming to this caption."""
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the assistant is doing."""
+
+    state: Literal["listening", "hearing", "thinking", "speaking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the stages of a turn took."""
+
+    turn: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds from the last voiced sample to each mark of the timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about something that went wrong."""
+
+    text: str
+
+
+Notification: TypeAlias = Caption | Status | Timing | Notice
+
+
+class Transport(Protocol):
+    """Carries sound to and from one user. Entering opens it, leaving closes it."""
+
+    playout: Playout
+    """The transport reads the assistant's voice from here, at its own pace."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def incoming(self) -> AsyncIterator[AudioChunk]:
+        """The user's sound, echo already removed, gaps filled; ends when the user has gone."""
+        ...
+
+    def notify(self, notification: Notification) -> None:
+        """Show something to the user. Never blocks; drops when the user can't be reached."""
+        ...
