@@ -78,6 +78,35 @@ class Resampler:
         return np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
 
 
+class Tape:
+    """The last seconds of a stream, addressed by time since its beginning."""
+
+    def __init__(self, seconds: float, sample_rate: int) -> None:
+        """`seconds`: how much is kept; older sound is forgotten."""
+        self._rate = sample_rate
+        self._kept: Samples = np.zeros(round(seconds * sample_rate), np.float32)
+        self._end = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the stream so far."""
+        return self._end / self._rate
+
+    def push(self, samples: Samples) -> None:
+        """Add the stream's next samples, shape `(n,)`, at most as many as are kept."""
+        at = self._end % len(self._kept)
+        head = min(len(samples), len(self._kept) - at)
+        self._kept[at : at + head] = samples[:head]
+        self._kept[: len(samples) - head] = samples[head:]
+        self._end += len(samples)
+
+    def between(self, start: float, end: float) -> Samples:
+        """A copy of the sound from `start` to `end`, in seconds; what is forgotten or to come is left out."""
+        last = min(round(end * self._rate), self._end)
+        first = max(round(start * self._rate), self._end - len(self._kept), 0)
+        return self._kept.take(np.arange(first, max(first, last)), mode="wrap")
+
+
 class AudioFileError(ValueError):
     """A sound file that can't be read; the message names the file and says why."""
 

@@ -76,14 +76,6 @@ class ReplyText:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyEnded:
-    """The whole reply has been written and turned into sound."""
-
-    turn: int
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
 class PlaybackStarted:
     """The first sample of a reply has been handed to the loudspeaker or the network."""
 
@@ -118,7 +110,6 @@ Event: TypeAlias = (
     | PartialTranscript
     | FinalTranscript
     | ReplyText
-    | ReplyEnded
     | PlaybackStarted
     | PlaybackEnded
     | StageFailed

@@ -55,9 +55,10 @@ class Playout:
         """A few faded milliseconds of a reply that was cut, still to be read."""
 
     def open(self, turn: int, revision: int) -> None:
-        """Make room for a reply; one that is still there is dropped without an event."""
+        """Make room for a reply; another one that is still there is dropped without an event."""
         with self._lock:
-            self._reply = _Reply(turn, revision)
+            if self._current(turn, revision) is None:
+                self._reply = _Reply(turn, revision)
 
     def write(self, turn: int, revision: int, samples: Samples, words: tuple[Word, ...] = ()) -> None:
         """Add sound to the open reply; sound of any other reply is dropped.
@@ -120,11 +121,12 @@ class Playout:
             if reply is None:
                 return None
             self._reply = None
+            heard = self._heard(reply)  # the fade below is no longer meant to be understood
             if reply.started:
                 tail = np.zeros(round(FADE_SECONDS * self.sample_rate), np.float32)
                 self._take(reply, tail)
                 self._tail = tail * np.linspace(1.0, 0.0, len(tail), dtype=np.float32)
-            return PlaybackEnded(turn, revision, self._heard(reply), interrupted=True)
+            return PlaybackEnded(turn, revision, heard, interrupted=True)
 
     def heard(self, turn: int, revision: int) -> str:
         """The words of the reply that have been heard so far."""

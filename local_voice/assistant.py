@@ -1,0 +1,134 @@
+"""The public Python API: the shared engines, built from settings, and conversations on them.
+
+    async with Assistant(settings) as assistant:
+        await assistant.converse(transport)
+
+This is the only room, with the command line, that names concrete engines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+
+from local_voice.conversation import APOLOGIES
+from local_voice.engines.openai_endpoint import OpenAiEndpoint
+from local_voice.engines.piper import Piper
+from local_voice.engines.silero_vad import SileroVad
+from local_voice.engines.smart_turn import SmartTurn
+from local_voice.engines.vllm_engine import VllmEngine
+from local_voice.engines.whisper import Whisper
+from local_voice.events import Message
+from local_voice.model_store import ModelStore
+from local_voice.reply import closing
+from local_voice.session import Engines, Session
+from local_voice.settings import Settings
+from local_voice.speakable import Clause, ClauseCutter
+from local_voice.stages import Engine, LanguageModel, Speech, TextToSpeech, Transport
+from local_voice.trace import TraceWriter
+from local_voice.transcript import Word
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float | None], None]
+"""Told what is being loaded, with None when it begins and the seconds it took when it is done."""
+
+E = TypeVar("E", bound=Engine)
+
+
+def _log_progress(step: str, seconds: float | None) -> None:
+    if seconds is not None:
+        log.info("%s: %.1f s", step, seconds)
+
+
+class Assistant:
+    """Engines in memory, warmed up. Entering takes half a minute on a CPU; leaving frees everything."""
+
+    def __init__(self, settings: Settings, *, progress: Progress = _log_progress) -> None:
+        self.settings = settings
+        self.ready = False
+        """All engines are loaded and warm."""
+        self._progress = progress
+        self._stack = AsyncExitStack()
+        self._engines: Engines
+
+    async def __aenter__(self) -> Self:
+        """Raises `StartupError` with a sentence that says what to do."""
+        try:
+            self._engines = await self._build()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self.ready = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ready = False
+        await self._stack.aclose()
+
+    async def converse(self, transport: Transport, *, trace: Path | None = None) -> Session:
+        """Hold one conversation until the user has gone. Many may run at once on the shared engines."""
+        async with AsyncExitStack() as stack:
+            writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
+            await stack.enter_async_context(transport)
+            session = Session(self._engines, self.settings, transport, trace=writer)
+            await session.run()
+        return session
+
+    async def _build(self) -> Engines:
+        settings, store = self.settings, ModelStore()
+        llm: LanguageModel = (
+            OpenAiEndpoint(settings.llm)
+            if settings.llm.url
+            else VllmEngine(store.path(settings.llm.model), settings.llm, settings.profile)
+        )
+        vad = SileroVad(store.path(settings.vad.model))
+        turn = SmartTurn(store.path(settings.turn.model))
+        stt = Whisper(store.path(settings.stt.model), settings.stt)
+        tts = Piper(store.path(settings.tts.model), settings.tts)
+        # On a GPU vLLM measures free memory while it starts, so nothing else may load meanwhile.
+        thinking = self._enter("language model", llm)
+        if settings.profile == "cuda":
+            await thinking
+        async with asyncio.TaskGroup() as group:
+            if settings.profile == "cpu":
+                group.create_task(thinking)
+            group.create_task(self._enter("voice activity", vad))
+            group.create_task(self._enter("turn detector", turn))
+            group.create_task(self._enter("speech recogniser", stt))
+            group.create_task(self._enter("voice", tts))
+        apologies = {text: await self._render(tts, text) for text in APOLOGIES.values()}
+        await llm.warm([Message("system", settings.llm.system_prompt), Message("user", "Hello.")])
+        return Engines(vad, turn, stt, llm, tts, apologies)
+
+    async def _enter(self, step: str, engine: Engine) -> None:
+        started = time.perf_counter()
+        self._progress(step, None)
+        await self._stack.enter_async_context(engine)
+        self._progress(step, time.perf_counter() - started)
+
+    @staticmethod
+    async def _render(tts: TextToSpeech, text: str) -> Speech:
+        """All the sound of a sentence, before anybody needs it."""
+        cutter = ClauseCutter()
+        clauses: list[Clause] = [*cutter.push(text), *cutter.finish()]
+        pieces: list[Speech] = []
+        for clause in clauses:
+            async with closing(tts.synthesize(clause)) as stream:
+                pieces += [piece async for piece in stream]
+        words: list[Word] = []
+        offset = 0.0
+        for piece in pieces:
+            words += [Word(w.text, w.start + offset, w.end + offset) for w in piece.words]
+            offset += len(piece.samples) / tts.sample_rate
+        return Speech(np.concatenate([piece.samples for piece in pieces]), tuple(words))

@@ -1,0 +1,317 @@
+"""One conversation: carries sound to the engines and what they say to the judgement, and obeys it.
+
+This is the only room that knows the whole walk. It decides nothing: every decision is `conversation.py`'s.
+It knows engines and transports solely by the protocols of `stages.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from local_voice.audio import Rechunker, Resampler, Tape
+from local_voice.conversation import Conversation
+from local_voice.events import (
+    Command,
+    Draft,
+    Event,
+    FinalTranscript,
+    Interrupt,
+    PartialTranscript,
+    PlaybackEnded,
+    PlaybackStarted,
+    PredictTurnEnd,
+    Release,
+    ReplyText,
+    Say,
+    Stage,
+    StageFailed,
+    Transcribe,
+    TurnCompletion,
+    VoiceActivity,
+    Withdraw,
+)
+from local_voice.history import prompt
+from local_voice.reply import PlayoutWriter, prepare_reply
+from local_voice.settings import Settings
+from local_voice.speakable import Clause
+from local_voice.stages import (
+    Caption,
+    LanguageModel,
+    Notice,
+    Speech,
+    SpeechToText,
+    StageError,
+    Status,
+    TextToSpeech,
+    Timing,
+    Transport,
+    TurnDetector,
+    VoiceActivityDetector,
+)
+from local_voice.timeline import Timeline
+from local_voice.trace import TraceWriter
+
+log = logging.getLogger(__name__)
+
+TAPE_SECONDS = 300.0
+"""Sound kept for the recogniser; a turn that lasts longer without a pause loses its beginning (logged)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The shared engines, and the apologies that need none of them."""
+
+    vad: VoiceActivityDetector
+    turn: TurnDetector
+    stt: SpeechToText
+    llm: LanguageModel
+    tts: TextToSpeech
+    apologies: dict[str, Speech]
+    """Each sentence of `conversation.APOLOGIES` as sound at `tts.sample_rate`."""
+
+
+class Session:
+    """One user's conversation on the shared engines, from the first chunk to the last."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        settings: Settings,
+        transport: Transport,
+        *,
+        trace: TraceWriter | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`clock` gives wall-clock seconds, for the timeline alone."""
+        self.conversation = Conversation(settings)
+        self.timeline = Timeline()
+        self._engines = engines
+        self._settings = settings
+        self._transport = transport
+        self._trace = trace
+        self._clock = clock
+        self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
+        self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
+        """(end of a window in seconds of audio, when it arrived): 2 s back, longer than any pause rule."""
+        self._tasks: asyncio.TaskGroup
+        self._partial: asyncio.Task[None] | None = None
+        self._final: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[None] | None = None
+        self._reply: asyncio.Task[None] | None = None
+        self._caption: Caption | None = None
+        self._status = "listening"
+
+    async def run(self) -> None:
+        """Converse until the transport's sound ends. Cancelling it stops everything at once."""
+        loop = asyncio.get_running_loop()
+        # The playout speaks from the audio thread; its words are carried over to the loop.
+        self._transport.playout.on_event = lambda event: _hand_over(loop, self._tell, event)
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._listen()
+            finally:
+                self._transport.playout.on_event = lambda event: None
+                for task in (self._partial, self._final, self._judging, self._reply):
+                    if task is not None:
+                        task.cancel()
+
+    async def _listen(self) -> None:
+        vad = self._engines.vad
+        stream = vad.stream()
+        rechunk = Rechunker(vad.window)
+        resampler: Resampler | None = None
+        self._transport.notify(Status("listening"))
+        async for chunk in self._transport.incoming():
+            if resampler is None:
+                resampler = Resampler(chunk.sample_rate, vad.sample_rate)
+            for window in rechunk.push(resampler.process(chunk.samples)):
+                self._tape.push(window)
+                self._arrivals.append((self._tape.seconds, self._clock()))
+                probability = stream.probability(window)
+                self._tell(VoiceActivity(round(probability, 4), vad.window / vad.sample_rate))
+            self._caption_heard()
+
+    # ---- events in, commands out ----------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        """Tell the judgement what happened and carry out what it answers."""
+        now = self._tape.seconds
+        commands = self.conversation.handle(event, now)
+        if self._trace is not None:
+            self._trace.write(now, event, commands)
+        if isinstance(event, PlaybackStarted):
+            self._playback_started(event)
+        elif isinstance(event, PlaybackEnded):
+            self._playback_ended(event)
+        elif isinstance(event, StageFailed):
+            log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
+            self._transport.notify(Notice(event.reason))
+        for command in commands:
+            self._obey(command)
+        if self.conversation.state != self._status:
+            self._status = self.conversation.state
+            self._transport.notify(Status(self.conversation.state))
+
+    def _obey(self, command: Command) -> None:
+        playout = self._transport.playout
+        match command:
+            case Transcribe(final=True):
+                self._timeline_starts(command)
+                _cancel(self._partial)
+                _cancel(self._final)
+                self._final = self._start(self._transcribe(command), "stt", command)
+            case Transcribe():
+                if not any(task is not None and not task.done() for task in (self._partial, self._final)):
+                    self._partial = self._start(self._transcribe(command), None, command)
+            case PredictTurnEnd():
+                self._judging = self._start(self._judge(command), None, command)
+            case Draft():
+                _cancel(self._reply)
+                self._reply = self._start(self._prepare(command), "llm", command)
+            case Release():
+                self.timeline.mark("decided", self._clock())
+                playout.release(command.turn, command.revision)
+            case Withdraw():
+                _cancel(self._reply)
+                playout.clear(command.turn, command.revision)
+            case Interrupt():
+                _cancel(self._reply)
+                ended = playout.clear(command.turn, command.revision)
+                if ended is not None:  # otherwise its end is already on its way here
+                    self._tell(ended)
+            case Say():
+                _cancel(self._reply)
+                writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
+                writer.write(self._engines.apologies[command.text])
+                writer.finish()
+                playout.release(command.turn, command.revision)
+
+    def _start(
+        self,
+        work: Coroutine[None, None, None],
+        stage: Stage | None,
+        command: Transcribe | PredictTurnEnd | Draft,
+    ) -> asyncio.Task[None]:
+        """Run `work` as a task. `stage`: whose failure ends the turn; None where it can do without."""
+        return self._tasks.create_task(self._guard(work, stage, command.turn, command.revision))
+
+    async def _guard(
+        self, work: Coroutine[None, None, None], stage: Stage | None, turn: int, revision: int
+    ) -> None:
+        failure: StageFailed | None = None
+        try:
+            await work
+        except* StageError as group:
+            error = _first(group)
+            failure = StageFailed(error.stage, turn, revision, error.reason)
+        except* Exception as group:
+            log.error("turn %d: unexpected failure", turn, exc_info=group)
+            failure = StageFailed(stage or "stt", turn, revision, f"unexpected failure: {_first(group)!r}")
+        if failure is None:
+            return
+        if stage is None:
+            log.warning("turn %d goes on without it: %s", turn, failure.reason)
+        else:
+            self._tell(failure)
+
+    # ---- the engines ----------------------------------------------------------------------------------
+
+    async def _transcribe(self, command: Transcribe) -> None:
+        sound = self._tape.between(command.start, command.end)
+        if command.end - command.start > TAPE_SECONDS:
+            log.warning("turn %d: only its last %.0f s are kept", command.turn, TAPE_SECONDS)
+        deadline = self._settings.stt.deadline_seconds
+        try:
+            async with asyncio.timeout(deadline):
+                transcript = await self._engines.stt.transcribe(sound, final=command.final)
+        except TimeoutError as error:
+            raise StageError("stt", f"the recogniser took more than {deadline:g} s") from error
+        text = self.conversation.user_text(transcript.text)
+        if command.final:
+            self.timeline.mark("transcript", self._clock())
+            self._transport.notify(Caption("user", command.turn, text, final=True))
+            self._tell(FinalTranscript(command.turn, command.revision, transcript.text))
+        else:
+            self._transport.notify(Caption("user", command.turn, text, final=False))
+            self._tell(PartialTranscript(command.turn, command.revision, transcript.text))
+
+    async def _judge(self, command: PredictTurnEnd) -> None:
+        sound = self._tape.between(command.start, command.end)
+        probability = await self._engines.turn.probability(sound)
+        self.timeline.mark("turn_completion", self._clock())
+        self._tell(TurnCompletion(command.turn, command.revision, round(probability, 4)))
+
+    async def _prepare(self, command: Draft) -> None:
+        llm, limits = self._engines.llm, self._settings.llm
+        budget = limits.context_tokens - limits.max_tokens
+        messages = prompt(limits.system_prompt, command.messages, budget, llm.count_tokens)
+        key = (command.turn, command.revision)
+        writer = PlayoutWriter(self._transport.playout, *key, self._engines.tts.sample_rate)
+
+        def on_clause(clause: Clause) -> None:
+            self._tell(ReplyText(*key, clause.written))
+
+        def mark(name: str) -> None:
+            self.timeline.mark(name, self._clock())
+
+        await prepare_reply(messages, llm, self._engines.tts, writer, mark, on_clause)
+
+    # ---- what the user sees, what the log says --------------------------------------------------------
+
+    def _timeline_starts(self, command: Transcribe) -> None:
+        """A pause: the clock that a person feels starts when the last voiced window arrived."""
+        last_voice = command.end - self._settings.turn.pause_seconds
+        arrived = [at for end, at in self._arrivals if end <= last_voice + 1e-6]
+        self.timeline.start(arrived[-1] if arrived else self._clock())
+
+    def _playback_started(self, event: PlaybackStarted) -> None:
+        self.timeline.mark("playback", self._clock())
+        log.info(
+            "turn %d: %s; ended by %s", event.turn, self.timeline.line(), self.conversation.ended_because
+        )
+        self._transport.notify(Timing(event.turn, self.timeline.since("last_voice")))
+
+    def _playback_ended(self, event: PlaybackEnded) -> None:
+        self._caption = None
+        if event.heard:
+            caption = Caption("assistant", event.turn, event.heard, final=True, interrupted=event.interrupted)
+            self._transport.notify(caption)
+
+    def _caption_heard(self) -> None:
+        """Show the reply's words as they are heard."""
+        playout = self._transport.playout
+        if self._status != "speaking":
+            return
+        turn, revision = self.conversation.replying
+        text = playout.heard(turn, revision)
+        caption = Caption("assistant", turn, text, final=False)
+        if text and caption != self._caption:
+            self._caption = caption
+            self._transport.notify(caption)
+
+
+def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, tell: Callable[[Event], None], event: PlaybackStarted | PlaybackEnded
+) -> None:
+    """Called by whoever reads the playout, perhaps after the conversation is over."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(tell, event)
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def _first(group: BaseExceptionGroup[E]) -> E:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,309 @@
+"""Conversations written as tables of events; no clock, no task, no model."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_voice.conversation import APOLOGIES, Conversation
+from local_voice.events import (
+    Command,
+    Draft,
+    Event,
+    FinalTranscript,
+    Interrupt,
+    Message,
+    PartialTranscript,
+    PlaybackEnded,
+    PlaybackStarted,
+    PredictTurnEnd,
+    Release,
+    ReplyText,
+    Say,
+    StageFailed,
+    Transcribe,
+    TurnCompletion,
+    VoiceActivity,
+    Withdraw,
+)
+from local_voice.settings import Settings
+
+WINDOW = 0.032
+
+
+class Table:
+    """Drives a conversation window by window and keeps the commands."""
+
+    def __init__(self) -> None:
+        self.conversation = Conversation(Settings())
+        self.now = 0.0
+        self.commands: list[Command] = []
+
+    def hear(self, windows: str) -> list[Command]:
+        """'#' is a window of speech, '.' one of silence."""
+        given = []
+        for letter in windows:
+            self.now += WINDOW
+            given += self.tell(VoiceActivity(0.95 if letter == "#" else 0.05, WINDOW))
+        return given
+
+    def tell(self, event: Event) -> list[Command]:
+        commands = self.conversation.handle(event, self.now)
+        self.commands += commands
+        return commands
+
+    def key(self) -> tuple[int, int]:
+        return self.conversation.turn, self.conversation.revision
+
+    def ask(self, text: str = "What time is it?", completion: float = 0.95) -> list[Command]:
+        """A whole user turn: speech, transcript, verdict and enough silence to end it."""
+        given = self.hear("#" * 20 + "...")
+        given += self.tell(FinalTranscript(*self.key(), text))
+        given += self.hear("...")
+        given += self.tell(TurnCompletion(*self.key(), completion))
+        return given + self.hear("." * 60)
+
+
+def kinds(commands: list[Command]) -> list[type]:
+    return [type(command) for command in commands]
+
+
+def only(kind: type, commands: list[Command]) -> list[Command]:
+    return [command for command in commands if isinstance(command, kind)]
+
+
+def test_a_turn_is_transcribed_drafted_judged_and_released_in_this_order():
+    table = Table()
+    given = table.ask("Hello there.")
+    assert kinds([c for c in given if not (isinstance(c, Transcribe) and not c.final)]) == [
+        Transcribe,
+        Draft,
+        PredictTurnEnd,
+        Release,
+    ]
+    assert table.conversation.history == [Message("user", "Hello there.")]
+    assert table.conversation.state == "thinking"
+
+
+def test_the_draft_is_asked_for_before_the_turn_is_over_and_has_the_whole_conversation():
+    table = Table()
+    table.ask("One.")
+    table.tell(PlaybackStarted(1, 0))
+    table.tell(PlaybackEnded(1, 0, "Two.", interrupted=False))
+    table.hear("#" * 20 + "..")
+    (draft,) = table.tell(FinalTranscript(2, 0, "Three."))
+    assert draft == Draft(
+        2, 0, (Message("user", "One."), Message("assistant", "Two."), Message("user", "Three."))
+    )
+
+
+def test_the_pre_roll_is_part_of_what_is_transcribed():
+    table = Table()
+    table.hear("." * 40)
+    (transcribe,) = only(Transcribe, table.hear("#" * 10 + "..."))
+    assert abs(transcribe.start - (40 * WINDOW - 0.5)) < 1e-6
+    assert abs(transcribe.end - 52 * WINDOW) < 1e-6
+
+
+def test_a_confident_verdict_releases_after_a_quarter_second_and_an_unfinished_one_waits():
+    for completion, windows in ((0.95, 8), (0.6, 16), (0.1, 44)):
+        table = Table()
+        table.hear("#" * 20 + "..")
+        table.tell(FinalTranscript(1, 0, "So."))
+        table.tell(TurnCompletion(1, 0, completion))
+        assert only(Release, table.hear("." * (windows - 3))) == []
+        assert only(Release, table.hear(".")) == [Release(1, 0)]
+
+
+def test_speech_in_the_pause_withdraws_the_draft_and_goes_on_as_a_new_revision():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    table.tell(FinalTranscript(1, 0, "I would like"))
+    assert table.hear("##") == [Withdraw(1, 0)]
+    given = table.hear("#" * 10 + "...")
+    (again,) = [c for c in only(Transcribe, given) if c.final]
+    assert (again.turn, again.revision, again.start) == (1, 1, 0.0)
+
+
+def test_a_late_transcript_still_ends_the_turn_at_once():
+    table = Table()
+    table.hear("#" * 20 + "......")
+    table.tell(TurnCompletion(1, 0, 0.95))
+    assert only(Release, table.hear("." * 20)) == []
+    assert kinds(table.tell(FinalTranscript(1, 0, "Yes."))) == [Draft, Release]
+
+
+def test_noise_without_words_is_no_turn():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    assert table.tell(FinalTranscript(1, 0, "")) == []
+    assert table.hear("." * 60) == []
+    assert table.conversation.state == "listening"
+    assert table.conversation.history == []
+
+
+def test_a_stale_transcript_changes_nothing():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    table.tell(FinalTranscript(1, 0, "I would like"))
+    table.hear("##")
+    assert table.tell(FinalTranscript(1, 0, "I would like")) == []
+    assert table.tell(TurnCompletion(1, 0, 0.99)) == []
+
+
+def test_an_interruption_keeps_the_heard_words_and_opens_a_new_turn():
+    table = Table()
+    table.ask("Tell me a story.")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("." * 40)
+    assert table.hear("######") == []
+    assert table.hear("#") == [Interrupt(1, 0)]
+    table.tell(PlaybackEnded(1, 0, "Once upon a", interrupted=True))
+    assert table.conversation.history[-1] == Message("assistant", "Once upon a", interrupted=True)
+    assert table.key() == (2, 0)
+    assert table.conversation.state == "hearing"
+
+
+def test_a_user_who_goes_on_before_the_reply_sounds_has_not_finished():
+    table = Table()
+    table.ask("I would like")
+    assert table.hear("###") == [Interrupt(1, 0)]
+    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
+    table.hear("#" * 10 + "...")
+    (draft,) = only(Draft, table.tell(FinalTranscript(1, 1, "a pizza.")))
+    assert draft.messages == (Message("user", "I would like a pizza."),)
+
+
+def test_a_user_who_goes_on_right_after_the_first_sound_reopens_the_turn():
+    table = Table()
+    table.ask("My number is five five five.")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("....")
+    assert table.hear("#######") == [Interrupt(1, 0)]
+    table.tell(PlaybackEnded(1, 0, "Sure", interrupted=True))
+    assert table.conversation.history == []
+    assert table.key() == (1, 1)
+
+
+def test_a_reply_that_was_not_heard_leaves_no_trace():
+    table = Table()
+    table.ask("Hello.")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("." * 40 + "#" * 7)
+    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
+    assert table.conversation.history == [Message("user", "Hello.")]
+
+
+def test_a_failed_recogniser_apologises_when_the_user_is_silent():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    assert table.tell(StageFailed("stt", 1, 0, "broken")) == []
+    given = table.hear("." * 60)
+    assert only(Say, given) == [Say(1, 0, APOLOGIES["stt"])]
+    table.tell(PlaybackStarted(1, 0))
+    table.tell(PlaybackEnded(1, 0, APOLOGIES["stt"], interrupted=False))
+    assert Release(2, 0) in table.ask("Again.")
+
+
+def test_a_failed_draft_apologises_instead_of_the_reply():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    table.tell(FinalTranscript(1, 0, "Hello."))
+    table.tell(StageFailed("llm", 1, 0, "dead"))
+    given = table.hear("." * 60)
+    assert only(Say, given) == [Say(1, 0, APOLOGIES["llm"])]
+    assert only(Release, given) == []
+    assert table.conversation.history == [Message("user", "Hello.")]
+
+
+def test_a_reply_that_fails_midway_ends_with_an_apology():
+    table = Table()
+    table.ask("Hello.")
+    table.tell(PlaybackStarted(1, 0))
+    assert table.tell(StageFailed("tts", 1, 0, "broken")) == [Say(1, 0, APOLOGIES["tts"])]
+
+
+def test_speech_after_a_failure_takes_the_turn_up_again():
+    table = Table()
+    table.hear("#" * 20 + "...")
+    table.tell(StageFailed("stt", 1, 0, "broken"))
+    table.hear("#" * 20 + "..")
+    assert kinds(table.tell(FinalTranscript(1, 1, "Hello."))) == [Draft]
+
+
+def test_partials_come_at_their_pace_and_stop_in_the_pause():
+    table = Table()
+    partials = [c for c in only(Transcribe, table.hear("#" * 68)) if not c.final]
+    assert len(partials) == 4
+    assert [c for c in only(Transcribe, table.hear("." * 20)) if not c.final] == []
+
+
+def test_a_pause_in_a_long_turn_fixes_its_words():
+    table = Table()
+    table.hear("#" * 400 + "...")
+    table.tell(FinalTranscript(1, 0, "A long first part."))
+    given = table.hear("#" * 40 + "...")
+    (transcribe,) = [c for c in only(Transcribe, given) if c.final]
+    assert transcribe.start > 12.0
+    (draft,) = table.tell(FinalTranscript(1, 1, "And a second."))
+    assert draft.messages == (Message("user", "A long first part. And a second."),)
+
+
+# ---- no order of events may break it ------------------------------------------------------------------
+
+numbers = st.integers(0, 3)
+words = st.sampled_from(["", "yes", "one two", "so"])
+events = st.one_of(
+    st.builds(VoiceActivity, st.sampled_from([0.0, 0.4, 0.95]), st.just(WINDOW)),
+    st.sampled_from(["#" * 3, "#" * 8, "." * 3, "." * 10, "." * 50]),
+    st.builds(TurnCompletion, numbers, numbers, st.floats(0, 1)),
+    st.builds(PartialTranscript, numbers, numbers, words),
+    st.builds(FinalTranscript, numbers, numbers, words),
+    st.builds(ReplyText, numbers, numbers, words),
+    st.builds(PlaybackStarted, numbers, numbers),
+    st.builds(PlaybackEnded, numbers, numbers, st.sampled_from(["", "heard this", "heard that"]), st.booleans()),
+    st.builds(StageFailed, st.sampled_from(["stt", "llm", "tts"]), numbers, numbers, st.just("broken")),
+    st.just("transcript"),
+    st.just("start"),
+    st.just("end"),
+)
+
+
+@given(st.lists(events, max_size=60))
+def test_no_order_of_events_raises_talks_over_the_user_or_invents_words(order):
+    table = Table()
+    heard: list[str] = []
+    last_voiced = -1.0
+    released: list[tuple[int, int]] = []
+    for step in order:
+        if step == "transcript":
+            step = FinalTranscript(*table.key(), "yes")
+        elif step == "start":
+            step = PlaybackStarted(*table.conversation.replying)
+        elif step == "end":
+            step = PlaybackEnded(*table.conversation.replying, "heard words", interrupted=False)
+        if isinstance(step, PlaybackEnded):
+            heard.append(step.heard)
+        steps = list(step) if isinstance(step, str) else [step]
+        for item in steps:
+            if isinstance(item, str):
+                commands = table.hear(item)
+                voiced = item == "#"
+            else:
+                if isinstance(item, VoiceActivity):
+                    table.now += WINDOW
+                commands = table.tell(item)
+                voiced = isinstance(item, VoiceActivity) and item.probability > 0.9
+            if voiced:
+                last_voiced = table.now
+            for command in commands:
+                if isinstance(command, Release):
+                    assert table.now - last_voiced > WINDOW / 2, "released while the user spoke"
+                    assert (command.turn, command.revision) not in released, "released twice"
+                    released.append((command.turn, command.revision))
+                if isinstance(command, Draft):
+                    assert command.messages[-1].role == "user"
+                    assert command.messages[-1].content
+            state = table.conversation.state
+            assert state in ("listening", "hearing", "thinking", "speaking")
+    for message in table.conversation.history:
+        if message.role == "assistant":
+            assert message.content in heard
