@@ -86,6 +86,8 @@ async def prepare_reply(
                     mark("first_clause")
                     on_clause(clause)
                     await clauses.put(clause)
+                if cutter.cut_off:
+                    break
         for clause in cutter.finish():
             mark("first_clause")
             on_clause(clause)

@@ -1,0 +1,146 @@
+"""The carrier on scripted engines: real judgement, real playout, no model and no clock."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from fakes import RATE, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
+
+from local_voice.conversation import APOLOGIES
+from local_voice.events import Message
+from local_voice.settings import Settings, SttSettings
+from local_voice.stages import Caption, Notice, StageError, Status, Timing
+
+
+async def test_a_question_is_answered_and_remembered():
+    llm = ScriptedLlm("It is |noon.")
+    async with conversation(ScriptedStt("What time is it?"), llm) as (user, session):
+        await user.ask()
+        played = await user.listen(1.0)
+        assert np.count_nonzero(played) / RATE == pytest.approx(0.3, abs=0.02)
+        assert session.conversation.history == [
+            Message("user", "What time is it?"),
+            Message("assistant", "It is noon."),
+        ]
+        states = [status.state for status in of_kind(Status, user.notifications)]
+        assert states == ["listening", "hearing", "thinking", "speaking", "listening"]
+        assert of_kind(Caption, user.notifications)[-1] == Caption("assistant", 1, "It is noon.", final=True)
+        assert len(of_kind(Timing, user.notifications)) == 1
+
+
+async def test_the_second_turn_is_asked_with_the_first():
+    llm = ScriptedLlm("Hello Ann.", "Your name is Ann.")
+    async with conversation(ScriptedStt("I am Ann.", "Who am I?"), llm) as (user, _):
+        await user.ask()
+        await user.listen(1.0)
+        await user.ask()
+        assert llm.prompts[1][1:] == [
+            ("user", "I am Ann."),
+            ("assistant", "Hello Ann."),
+            ("user", "Who am I?"),
+        ]
+
+
+async def test_the_first_clause_is_heard_while_the_model_still_writes():
+    llm = ScriptedLlm("The first sentence is here. |And |!|a second one.")
+    async with conversation(ScriptedStt("Go on."), llm) as (user, session):
+        await user.ask()
+        assert np.count_nonzero(await user.listen(1.0)) > 0
+        assert session.conversation.state == "speaking"
+        llm.gate.set()
+        await user.listen(1.0)
+        assert session.conversation.history[-1].content == "The first sentence is here. And a second one."
+
+
+async def test_nothing_is_heard_while_the_user_may_go_on():
+    async with conversation(ScriptedStt("I would like"), ScriptedLlm("Yes?"), turn=0.1) as (user, session):
+        await user.hear("#" * 20 + "." * 20)
+        assert not (await user.listen(0.5)).any()
+        assert session.conversation.state == "hearing"
+
+
+async def test_going_on_drops_the_draft_unheard_and_stops_the_model():
+    llm = ScriptedLlm("Wrong |!|answer.", "Right answer.")
+    async with conversation(ScriptedStt("I would", "I would like tea."), llm, turn=0.1) as (user, session):
+        await user.hear("#" * 20 + "." * 10 + "#" * 20)
+        assert llm.running == 0
+        assert llm.aborted == 1
+        await user.hear("." * 50)
+        await user.listen(1.0)
+        assert [m.content for m in session.conversation.history] == ["I would like tea.", "Right answer."]
+
+
+async def test_an_interruption_silences_the_reply_and_keeps_the_heard_words():
+    llm = ScriptedLlm(" ".join(f"word{i}" for i in range(30)) + ". |And |!|never", "Fine.")
+    async with conversation(ScriptedStt("Count.", "Stop."), llm) as (user, session):
+        await user.ask()
+        for _ in range(25):
+            await user.listen(0.04)
+            await user.hear(".")
+        await user.hear("#" * 7)
+        assert not (await user.listen(0.02))[round(0.005 * RATE) :].any()
+        assert llm.running == 0
+        heard = session.conversation.history[-1]
+        assert heard.interrupted
+        assert heard.content == " ".join(f"word{i}" for i in range(10))
+        await user.hear("#" * 10 + "." * 12)
+        await user.listen(1.0)
+        assert llm.prompts[1][2] == ("assistant", heard.content + " —")
+
+
+@pytest.mark.parametrize(
+    ("stt", "llm", "apology"),
+    [
+        ((StageError("stt", "broken"), "Again."), ("Yes.",), APOLOGIES["stt"]),
+        (("Hello.", "Again."), ("X", "Yes."), APOLOGIES["llm"]),
+        (("Hello.", "Again."), ("", "Yes."), APOLOGIES["llm"]),
+    ],
+)
+async def test_a_failing_stage_is_heard_as_an_apology_and_the_next_turn_works(stt, llm, apology):
+    async with conversation(ScriptedStt(*stt), ScriptedLlm(*llm)) as (user, session):
+        await user.ask()
+        await user.hear("." * 60)
+        assert (await user.listen(3.0)).any()
+        assert session.conversation.history[-1] == Message("assistant", apology)
+        assert of_kind(Notice, user.notifications)
+        await user.ask()
+        await user.listen(3.0)
+        assert session.conversation.history[-1] == Message("assistant", "Yes.")
+
+
+async def test_a_model_that_dies_midway_is_heard_until_there_and_then_apologises():
+    llm = ScriptedLlm("This much is known. |And then |X")
+    async with conversation(ScriptedStt("Tell me."), llm) as (user, session):
+        await user.ask()
+        await user.listen(5.0)
+        assert session.conversation.history[-1].content == f"This much is known. {APOLOGIES['llm']}"
+
+
+async def test_a_hanging_recogniser_is_given_up():
+    stt = ScriptedStt("late")
+    stt.hangs = True
+    settings = Settings(stt=SttSettings(deadline_seconds=0.01))
+    async with conversation(stt, ScriptedLlm(), settings=settings) as (user, session):
+        await user.hear("#" * 20 + "...")
+        async with asyncio.timeout(5):
+            while not of_kind(Notice, user.notifications):
+                await asyncio.sleep(0.005)
+        await user.hear("." * 60)
+        await user.listen(3.0)
+        assert session.conversation.history == [Message("assistant", APOLOGIES["stt"])]
+
+
+async def test_leaving_in_the_middle_of_everything_ends_the_session():
+    llm = ScriptedLlm("Long |!|story.")
+    async with conversation(ScriptedStt("Tell me."), llm) as (user, _):
+        await user.ask()
+        assert llm.running == 1
+    await settle()
+    assert llm.running == 0
+
+
+async def test_partial_words_are_shown_while_the_user_speaks():
+    async with conversation(ScriptedStt("Done."), ScriptedLlm("Yes.")) as (user, _):
+        await user.hear("#" * 40)
+        captions = of_kind(Caption, user.notifications)
+        assert captions[0] == Caption("user", 1, "partial", final=False)

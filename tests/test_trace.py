@@ -1,0 +1,46 @@
+import json
+
+import pytest
+from fakes import ScriptedLlm, ScriptedStt, conversation
+
+from local_voice.settings import LlmSettings, Settings, TurnSettings
+from local_voice.trace import TraceError, TraceWriter, replay
+
+
+async def traced(path, settings: Settings) -> None:
+    stt, llm = ScriptedStt("Hello.", "Stop."), ScriptedLlm("A long story. |!|more", "Fine.")
+    with TraceWriter(path, settings) as trace:
+        async with conversation(stt, llm, settings=settings, trace=trace) as (user, _):
+            await user.ask()
+            for _ in range(30):
+                await user.listen(0.02)
+                await user.hear(".")
+            await user.hear("#" * 20 + "." * 12)
+            await user.listen(1.0)
+
+
+async def test_a_replayed_trace_gives_the_same_commands(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    await traced(path, Settings(llm=LlmSettings(api_key="very secret")))
+    assert replay(path) == []
+    assert "very secret" not in path.read_text()
+
+
+async def test_a_changed_judgement_is_reported(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    await traced(path, Settings())
+    lines = path.read_text().splitlines()
+    header = json.loads(lines[0])
+    header["settings"]["turn"] = TurnSettings(confident_seconds=0.9).model_dump()
+    path.write_text("\n".join([json.dumps(header), *lines[1:]]))
+    differences = replay(path)
+    assert differences
+    assert "Release" in differences[0]
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", '{"settings": {}}\n{"now": 1}', '{"settings": {"x": 1}}'])
+def test_what_is_no_trace_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "broken.jsonl"
+    path.write_text(content)
+    with pytest.raises(TraceError, match=r"broken\.jsonl"):
+        replay(path)
