@@ -86,6 +86,10 @@ class LanguageModel(Engine, Protocol):
         """
         ...
 
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Read a prompt ahead, so that a reply to one that begins alike starts sooner. Raises `StageError`."""
+        ...
+
     def count_tokens(self, text: str) -> int:
         """Length of `text` in the model's tokens (an estimate where the tokenizer is far away)."""
         ...
