@@ -1,0 +1,284 @@
+// The page's side of a conversation: microphone up, voice down, captions and state over a data channel.
+// Times are in seconds; setTimeout alone takes milliseconds.
+
+const STATES = {
+  unreachable: "Server not reachable",
+  warming: "Warming up",
+  idle: "Ready",
+  connecting: "Connecting",
+  listening: "Listening",
+  hearing: "Hearing you",
+  thinking: "Thinking",
+  speaking: "Speaking",
+  muted: "Muted",
+  lost: "Connection lost",
+};
+const PING_SECONDS = 1;
+const SILENT_SERVER_SECONDS = 4;
+const CONNECT_SECONDS = 15;
+const GATHER_SECONDS = 1;
+const MOST_CAPTIONS = 200;
+
+const element = (id) => document.getElementById(id);
+const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+const now = () => performance.now() / 1000;
+
+let call = null; // the conversation that is open: { peer, microphone, channel, ... }
+let serverState = "listening";
+let iceServers = [];
+
+// ---- what the user sees --------------------------------------------------------------------------------
+
+function show(state) {
+  document.body.dataset.state = state;
+  element("state-text").textContent = STATES[state];
+  const live = call !== null;
+  document.body.dataset.live = live;
+  element("talk").textContent = live ? "Hang up" : "Talk";
+  element("talk").disabled = !live && (state === "warming" || state === "unreachable");
+  element("mute").disabled = !live;
+  element("mute").setAttribute("aria-pressed", live && call.muted);
+  element("mute").textContent = live && call.muted ? "Unmute" : "Mute";
+}
+
+function showConversation() {
+  show(call.muted && serverState !== "speaking" && serverState !== "thinking" ? "muted" : serverState);
+}
+
+function complain(sentence) {
+  element("error").textContent = sentence;
+  element("error").hidden = sentence === "";
+}
+
+function caption({ role, turn, text, final, interrupted }) {
+  const list = element("captions");
+  const key = `${call.number}-${role}-${turn}`;
+  let line = list.querySelector(`[data-key="${key}"]`);
+  if (text === "" && !interrupted) {
+    line?.remove();
+    return;
+  }
+  const atEnd = list.parentElement.scrollHeight - list.parentElement.scrollTop - list.parentElement.clientHeight < 80;
+  if (!line) {
+    line = document.createElement("li");
+    line.dataset.key = key;
+    line.dataset.role = role;
+    line.dataset.turn = turn;
+    for (const part of ["who", "words", "mark"]) {
+      line.append(Object.assign(document.createElement("span"), { className: part }));
+    }
+    line.querySelector(".who").textContent = role === "user" ? "You" : "Assistant";
+    list.append(line);
+    if (list.children.length > MOST_CAPTIONS) list.firstElementChild.remove();
+  }
+  const wasFinal = line.dataset.final === "true";
+  line.querySelector(".words").textContent = text;
+  line.querySelector(".mark").textContent = interrupted ? " (interrupted)" : "";
+  line.dataset.final = final;
+  line.dataset.interrupted = interrupted;
+  element("hint").hidden = true;
+  if (final && !wasFinal) element("announcer").textContent = `${role === "user" ? "You" : "Assistant"}: ${text}`;
+  if (atEnd) line.scrollIntoView({ block: "end" });
+}
+
+function timing({ seconds }) {
+  const parts = Object.entries(seconds).map(([mark, value]) => `${mark.replaceAll("_", " ")} ${value.toFixed(2)} s`);
+  element("timing").textContent = `Last turn, after your last sound: ${parts.join(" · ")}`;
+  element("timing").hidden = parts.length === 0;
+}
+
+// ---- the conversation ----------------------------------------------------------------------------------
+
+class Sentence extends Error {} // an error whose message is meant for the user
+
+async function openMicrophone() {
+  if (!window.isSecureContext || !navigator.mediaDevices) {
+    const port = location.port || "80";
+    throw new Sentence(
+      "Browsers give the microphone only to pages from localhost or over HTTPS. On another machine, run " +
+        `“ssh -L ${port}:localhost:${port} ${location.hostname}” and open http://localhost:${port} there.`,
+    );
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    throw new Sentence(
+      {
+        NotAllowedError: "The microphone was refused: allow it for this page in the browser’s address bar, then press Talk.",
+        NotFoundError: "No microphone was found: plug one in, then press Talk.",
+        NotReadableError: "The microphone can’t be opened: another program may be using it.",
+      }[error.name] ?? `The microphone can’t be used: ${error.message}`,
+    );
+  }
+}
+
+async function gathered(peer) {
+  const complete = new Promise((done) => {
+    const look = () => peer.iceGatheringState === "complete" && done();
+    peer.addEventListener("icegatheringstatechange", look);
+    look();
+  });
+  await Promise.race([complete, sleep(GATHER_SECONDS)]);
+}
+
+async function exchange(peer) {
+  await peer.setLocalDescription(await peer.createOffer());
+  await gathered(peer);
+  const { sdp, type } = peer.localDescription;
+  let response;
+  try {
+    response = await fetch("/offer", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ sdp, type }),
+    });
+  } catch {
+    throw new Sentence("The server can’t be reached: is local-voice still running?");
+  }
+  const reply = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Sentence(reply.error ?? `The server refused the call (${response.status}).`);
+  await peer.setRemoteDescription(reply);
+}
+
+let calls = 0;
+
+async function talk() {
+  complain("");
+  const mine = { number: ++calls, muted: false, heard: now(), seen: {} };
+  call = mine;
+  serverState = "listening";
+  show("connecting");
+  try {
+    mine.microphone = await openMicrophone();
+    if (call !== mine) return release(mine);
+    const peer = (mine.peer = new RTCPeerConnection({ iceServers }));
+    mine.channel = peer.createDataChannel("events");
+    mine.channel.onmessage = ({ data }) => call === mine && receive(JSON.parse(data));
+    peer.ontrack = ({ track }) => {
+      element("voice").srcObject = new MediaStream([track]);
+      element("voice").play().catch(() => complain("The browser blocks sound: press Hang up, then Talk."));
+    };
+    peer.onconnectionstatechange = () => {
+      if (call === mine && ["failed", "closed"].includes(peer.connectionState)) lose();
+    };
+    for (const track of mine.microphone.getAudioTracks()) {
+      peer.addTrack(track, mine.microphone);
+      track.onended = () => call === mine && hangUp("The microphone is gone: plug it in, then press Talk.");
+    }
+    mine.channel.onopen = () => {
+      if (call !== mine) return;
+      mine.connected = true;
+      mine.heard = now();
+      showConversation();
+      ping(mine);
+    };
+    await exchange(peer);
+    await sleep(CONNECT_SECONDS);
+    if (call === mine && !mine.connected) {
+      hangUp("The connection didn’t come about: a firewall or VPN may be blocking UDP between us.");
+    }
+  } catch (error) {
+    if (call !== mine) return;
+    hangUp(error instanceof Sentence ? error.message : `The conversation can’t start: ${error.message}`);
+  }
+}
+
+function receive(message) {
+  call.heard = now();
+  if (message.type === "caption") caption(message);
+  else if (message.type === "timing") timing(message);
+  else if (message.type === "notice") complain(message.text);
+  else if (message.type === "status") {
+    serverState = message.state in STATES ? message.state : serverState;
+    showConversation();
+  } else if (message.type === "bye") lose(`The assistant hung up: ${message.reason}.`);
+}
+
+async function ping(mine) {
+  while (call === mine) {
+    const delay = await playoutDelay(mine).catch(() => undefined);
+    if (mine.channel.readyState === "open") mine.channel.send(JSON.stringify({ type: "ping", delay }));
+    await sleep(PING_SECONDS);
+    if (call === mine && now() - mine.heard > SILENT_SERVER_SECONDS) lose();
+  }
+}
+
+// Seconds from the server's sending to the ear: half the way there and back, the jitter buffer, the device.
+async function playoutDelay(mine) {
+  let total = 0;
+  const lately = (report, sum, count) => {
+    const before = mine.seen[report.id] ?? { sum: 0, count: 0 };
+    const after = { sum: report[sum] ?? 0, count: report[count] ?? 0 };
+    mine.seen[report.id] = after;
+    return after.count > before.count ? (after.sum - before.sum) / (after.count - before.count) : 0;
+  };
+  for (const report of (await mine.peer.getStats()).values()) {
+    if (report.type === "inbound-rtp" && report.kind === "audio") {
+      total += lately(report, "jitterBufferDelay", "jitterBufferEmittedCount");
+    } else if (report.type === "media-playout") {
+      total += lately(report, "totalPlayoutDelay", "totalSamplesCount");
+    } else if (report.type === "candidate-pair" && report.nominated) {
+      total += (report.currentRoundTripTime ?? 0) / 2;
+    }
+  }
+  return total > 0 ? total : undefined;
+}
+
+function release(mine) {
+  for (const track of mine.microphone?.getTracks() ?? []) track.stop();
+  mine.peer?.close();
+}
+
+function end(state, sentence) {
+  const mine = call;
+  call = null;
+  if (!mine) return;
+  if (mine.channel?.readyState === "open") mine.channel.send(JSON.stringify({ type: "bye" }));
+  element("voice").srcObject = null;
+  release(mine);
+  complain(sentence);
+  show(state);
+  if (state === "lost") watchServer();
+}
+
+const hangUp = (sentence = "") => end("idle", sentence);
+const lose = (sentence = "The connection to the assistant was lost: press Talk to start again.") => end("lost", sentence);
+
+function toggleMute() {
+  if (!call) return;
+  call.muted = !call.muted;
+  for (const track of call.microphone?.getAudioTracks() ?? []) track.enabled = !call.muted;
+  if (call.connected) showConversation();
+  else show("connecting");
+}
+
+// ---- is the assistant ready? ---------------------------------------------------------------------------
+
+// Asks until the models are warm; a page that lost its call keeps saying so while the server is there.
+async function watchServer() {
+  for (;;) {
+    let answer = null;
+    try {
+      const response = await fetch("/healthz", { cache: "no-store" });
+      answer = await response.json();
+    } catch {
+      answer = null;
+    }
+    if (call) return;
+    if (answer?.ready) {
+      iceServers = answer.ice_servers.map((urls) => ({ urls }));
+      if (document.body.dataset.state !== "lost") show("idle");
+      return;
+    }
+    show(answer ? "warming" : "unreachable");
+    if (answer?.warming) element("state-text").textContent = `Warming up: ${answer.warming}`;
+    await sleep(1);
+  }
+}
+
+element("talk").addEventListener("click", () => (call ? hangUp() : talk()));
+element("mute").addEventListener("click", toggleMute);
+window.addEventListener("pagehide", () => hangUp());
+watchServer();
