@@ -49,6 +49,8 @@ class Playout:
         self.delay_seconds = delay_seconds
         self.on_event: Callable[[PlaybackStarted | PlaybackEnded], None] = lambda event: None
         """Told when a reply starts and ends, from the thread that reads; must not block."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when `ready` may have become true, from the thread that wrote; must not block."""
         self._lock = threading.Lock()
         self._reply: _Reply | None = None
         self._tail: Samples = np.zeros(0, np.float32)
@@ -74,6 +76,7 @@ class Playout:
             if len(samples):
                 reply.queued.append(samples)
                 reply.written += len(samples)
+        self.on_change()
 
     def release(self, turn: int, revision: int) -> None:
         """Let the reply be read from now on."""
@@ -81,6 +84,7 @@ class Playout:
             reply = self._current(turn, revision)
             if reply is not None:
                 reply.released = True
+        self.on_change()
 
     def finish(self, turn: int, revision: int) -> None:
         """All the reply's sound has been written: playback ends when it has been read."""
@@ -88,6 +92,15 @@ class Playout:
             reply = self._current(turn, revision)
             if reply is not None:
                 reply.finished = True
+        self.on_change()
+
+    def ready(self, count: int) -> bool:
+        """A released reply fills the next `count` samples, or ends within them: reading leaves no hole."""
+        with self._lock:
+            reply = self._reply
+            if reply is None or not reply.released:
+                return False
+            return reply.finished or reply.written - reply.played >= count
 
     def read(self, count: int) -> Samples:
         """The next `count` samples for the user's ears; silence where there is nothing to say.
