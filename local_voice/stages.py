@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self, TypeAlias
 from local_voice.audio import AudioChunk, Samples
 from local_voice.events import Message, Stage
 from local_voice.playout import Playout
+from local_voice.speakable import Clause
 from local_voice.transcript import Transcript, Word
 
 
@@ -109,10 +110,10 @@ class TextToSpeech(Engine, Protocol):
     sample_rate: int
     """Hz."""
 
-    def synthesize(self, clause: str) -> AsyncIterator[Speech]:
-        """The sound of a clause that `speakable` has cleaned, with the pause that belongs after it.
+    def synthesize(self, clause: Clause) -> AsyncIterator[Speech]:
+        """The sound of a clause, in pieces, with the pause that belongs after it; words as written.
 
-        Closing the iterator stops the work at the next piece. Raises `StageError`.
+        Nothing for a clause without any sound. Closing the iterator stops the work at the next piece. Raises `StageError`.
         """
         ...
 

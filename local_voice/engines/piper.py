@@ -1,0 +1,273 @@
+"""Speaks clauses with Piper, and knows when each word of them is over.
+
+A clause becomes phonemes, frames and then sound in pieces that grow: the first is out after a few
+hundredths of a second, and a clause nobody wants any more is dropped at the next piece. The quiet that Piper
+puts around a clause is cut away and a chosen pause set in its place. This room must not know what the
+clause was an answer to, nor who hears it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self, TypeVar, TypeVarTuple
+
+import numpy as np
+from piper.config import PiperConfig
+from piper.const import BOS, EOS, PAD
+from piper.voice import PiperVoice
+
+from local_voice.audio import Samples, silence
+from local_voice.settings import TtsSettings
+from local_voice.speakable import Clause
+from local_voice.spoken_form import SpokenWord
+from local_voice.stages import Speech, StageError, StartupError
+from local_voice.transcript import Word
+from local_voice.voice_graph import Frames, NotAVoiceError, VoiceGraph
+from local_voice.word_alignment import word_ends
+from local_voice.worker import Worker
+
+FIRST_PIECE = 24
+"""Frames in the first piece, 0.28 s at 22,050 Hz: enough to play while the next one is made."""
+LARGEST_PIECE = 96
+"""Frames: pieces double up to this, 1.1 s, so that a dropped clause stops soon."""
+TAIL_FRAMES = 4
+"""Frames after the last phoneme in which it still sounds. Measured: at most 26 ms, 3 frames."""
+QUIET = 0.002
+"""Samples below this are the voice's own silence (its floor is under 0.0001)."""
+EDGE_SECONDS = 0.005
+"""Kept before the first and after the last sound, and faded, so that an edge can't click."""
+LONGEST_TEXT = 300
+"""Characters said in one go. The encoder's cost is quadratic in the phonemes; longer clauses are split."""
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+class Piper:
+    """One voice, shared by all sessions. Its pieces are made one after the other on a thread of its own."""
+
+    def __init__(self, model_path: Path, settings: TtsSettings) -> None:
+        """`model_path`: the voice's .onnx file, with its .onnx.json beside it."""
+        self.sample_rate = 22_050
+        """Hz; the voice's own once it is loaded."""
+        self._path = model_path
+        self._settings = settings
+        self._worker = Worker("piper")
+        self._voice: _Voice | None = None
+
+    async def __aenter__(self) -> Self:
+        """Load the voice and say something, so that the first real clause is fast. Raises `StartupError`."""
+        try:
+            self._voice = await self._worker.run(_Voice, self._path, self._settings)
+            self.sample_rate = self._voice.sample_rate
+            async for _ in self.synthesize(_WARM_UP):
+                pass
+        except BaseException as error:
+            await self._worker.close()
+            if isinstance(error, StageError):
+                raise StartupError(f"The voice {self._path} can't speak: {error.reason}") from error
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._worker.close()
+        self._voice = None
+
+    async def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
+        """The clause's sound in pieces, ending with its pause. Nothing for a clause that has no sound.
+
+        Raises `StageError` when a piece fails or all of them together take longer than the deadline.
+        """
+        if self._voice is None:
+            raise StageError("tts", "the voice is not loaded")
+        settings = self._settings
+        pause = settings.sentence_pause_seconds if clause.ends_sentence else settings.clause_pause_seconds
+        left = settings.deadline_seconds
+        parts = list(_parts(clause.words))
+        for number, words in enumerate(parts, start=1):
+            part_pause = pause if number == len(parts) else settings.clause_pause_seconds
+            left, utterance = await self._timed(left, self._voice.utter, words, part_pause, priority=0)
+            while not utterance.ended:
+                # The first piece of anybody's clause goes before the later pieces of everybody else's.
+                left, piece = await self._timed(left, utterance.next_piece, priority=int(utterance.begun))
+                yield piece
+
+    async def _timed(
+        self,
+        left: float,
+        function: Callable[[*Arguments], Result],
+        *arguments: *Arguments,
+        priority: int,
+    ) -> tuple[float, Result]:
+        """Run on the worker's thread; returns what is then left of `left` seconds, and the result."""
+        started = monotonic()
+        try:
+            async with asyncio.timeout(left):
+                result = await self._worker.run(function, *arguments, priority=priority)
+        except TimeoutError as error:
+            limit = self._settings.deadline_seconds
+            raise StageError("tts", f"the voice took longer than {limit:g} s for a clause") from error
+        except Exception as error:
+            raise StageError("tts", f"the voice failed: {error}") from error
+        return left - (monotonic() - started), result
+
+
+class _Voice:
+    """The loaded voice. Used by one thread at a time."""
+
+    def __init__(self, path: Path, settings: TtsSettings) -> None:
+        """Raises `StartupError` when the files are missing, damaged or no voice."""
+        mend = f"`local-voice models pull {settings.model}` fetches it again"
+        config_path = path.with_name(path.name + ".json")
+        for part in (path, config_path):
+            if not part.is_file():
+                raise StartupError(f"The voice file {part} is missing; {mend}.")
+        try:
+            config = PiperConfig.from_dict(json.loads(config_path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StartupError(
+                f"The voice's settings {config_path} can't be read ({error}); {mend}."
+            ) from error
+        try:
+            self._graph = VoiceGraph(path, settings.threads)
+        except NotAVoiceError as error:
+            raise StartupError(
+                f"{path} can't be used as a voice: {error}; choose another tts.model."
+            ) from error
+        except Exception as error:  # protobuf, onnx and onnxruntime each have their own
+            raise StartupError(f"The voice file {path} is damaged ({_one_line(error)}); {mend}.") from error
+        self.sample_rate = int(config.sample_rate)
+        self.hop = int(config.hop_length)
+        self._pronouncer = PiperVoice(session=self._graph.encoder, config=config)
+        self._ids = {phoneme: list(ids) for phoneme, ids in config.phoneme_id_map.items()}
+        self._scales = (config.noise_scale, config.length_scale / settings.speed, config.noise_w_scale)
+
+    def utter(self, words: tuple[SpokenWord, ...], pause: float) -> _Utterance:
+        """Work out how the words sound; the sound itself is then made piece by piece."""
+        phonemes = self._phonemes(" ".join(word.spoken for word in words))
+        if not any(phoneme.isalpha() for phoneme in phonemes):
+            return _Utterance(self, np.zeros((1, 1, 0), np.float32), 0, (), 0.0)
+        ids = [*self._ids[BOS], *self._ids[PAD]]
+        after: list[int] = []
+        """How many ids there are once each phoneme has been added."""
+        for phoneme in phonemes:
+            if phoneme in self._ids:
+                ids += [*self._ids[phoneme], *self._ids[PAD]]
+            after.append(len(ids))
+        frames, durations = self._graph.encode([*ids, *self._ids[EOS]], self._scales)
+        spoken = [0, *np.cumsum(durations).tolist()]
+        ends = word_ends(phonemes, [self._phonemes(word.spoken) for word in words])
+        last = max(i for i, phoneme in enumerate(phonemes) if phoneme.isalpha())
+        sounding = spoken[after[last]]
+        marks = tuple(
+            (word.written, min(sounding, spoken[after[end - 1]] if end else 0))
+            for word, end in zip(words, ends, strict=True)
+        )
+        return _Utterance(self, frames, min(sounding + TAIL_FRAMES, frames.shape[2]), marks, pause)
+
+    def decode(self, frames: Frames, first: int, last: int) -> Samples:
+        return self._graph.decode(frames, first, last, self.hop)
+
+    def _phonemes(self, text: str) -> list[str]:
+        """One utterance, also where the pronouncer would make two sentences of it."""
+        joined: list[str] = []
+        for sentence in self._pronouncer.phonemize(text):
+            joined += [" ", *sentence]
+        while joined and joined[-1] == " ":
+            joined.pop()
+        return joined[1:]
+
+
+class _Utterance:
+    """A clause that is being turned into sound."""
+
+    def __init__(
+        self, voice: _Voice, frames: Frames, length: int, marks: tuple[tuple[str, int], ...], pause: float
+    ) -> None:
+        """`length`: frames to speak. `marks`: written words, each with the frame at which it is over."""
+        self.begun = False
+        self.ended = length == 0
+        self._voice = voice
+        self._frames = frames
+        self._length = length
+        self._marks = list(marks)
+        self._pause = pause
+        self._next = 0
+        """The frame at which the next piece begins."""
+        self._size = FIRST_PIECE
+        self._skipped = 0
+        """Samples of quiet that were cut off before the first sound."""
+        self._spoken = 0
+        """Samples handed out."""
+        self._word_start = 0
+
+    def next_piece(self) -> Speech:
+        """Decode some more. The last piece brings the pause."""
+        first, last = self._next, min(self._next + self._size, self._length)
+        if self._length - last < FIRST_PIECE:
+            last = self._length
+        samples = self._voice.decode(self._frames, first, last)
+        edge = round(EDGE_SECONDS * self._voice.sample_rate)
+        ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
+        loud = np.flatnonzero(np.abs(samples) > QUIET)
+        self.ended = last == self._length
+        end = len(samples)
+        if self.ended and len(loud):
+            end = min(end, int(loud[-1]) + edge)
+        start = 0
+        if not self.begun:
+            start = self._skipped = max(0, int(loud[0]) - edge) if len(loud) else 0
+        samples = samples[start:end].copy()
+        if not self.begun and len(samples) >= edge:
+            samples[:edge] *= ramp
+        if self.ended and len(samples) >= edge:
+            samples[-edge:] *= ramp[::-1]
+        self.begun = True
+        words = self._words_until(last, len(samples))
+        if self.ended:
+            samples = np.concatenate((samples, silence(self._pause, self._voice.sample_rate)))
+        self._next, self._size = last, min(2 * self._size, LARGEST_PIECE)
+        self._spoken += len(samples)
+        return Speech(samples, words)
+
+    def _words_until(self, frame: int, sounding: int) -> tuple[Word, ...]:
+        """The words that are over by `frame`, in seconds from the start of a piece of `sounding` samples."""
+        words: list[Word] = []
+        while self._marks and (self._marks[0][1] <= frame):
+            text, over = self._marks.pop(0)
+            place = over * self._voice.hop - self._skipped - self._spoken
+            place = max(self._word_start - self._spoken, min(place, sounding))
+            rate = self._voice.sample_rate
+            words.append(Word(text, (self._word_start - self._spoken) / rate, place / rate))
+            self._word_start = place + self._spoken
+        return tuple(words)
+
+
+def _parts(words: tuple[SpokenWord, ...]) -> Iterator[tuple[SpokenWord, ...]]:
+    """The clause, cut at words where it is too long to be said in one go."""
+    part: list[SpokenWord] = []
+    length = 0
+    for word in words:
+        short = SpokenWord(word.written, word.spoken[:LONGEST_TEXT])
+        if part and length + len(short.spoken) > LONGEST_TEXT:
+            yield tuple(part)
+            part, length = [], 0
+        part.append(short)
+        length += len(short.spoken) + 1
+    if part:
+        yield tuple(part)
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:120] if lines else type(error).__name__
+
+
+_WARM_UP = Clause((SpokenWord("Hello.", "Hello."),), ends_sentence=True)
