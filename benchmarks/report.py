@@ -1,4 +1,4 @@
-"""What every benchmark prints: the machine, the versions, the configuration, then a table; the same as JSON."""
+"""What every benchmark prints: machine, versions, configuration, then a table; the same as JSON."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
+from local_voice.audio import SPEECH_RATE, AudioChunk, Resampler
 from local_voice.conversation import APOLOGIES
 from local_voice.engines.openai_endpoint import OpenAiEndpoint
 from local_voice.engines.piper import Piper
@@ -34,7 +35,7 @@ from local_voice.settings import Settings
 from local_voice.speakable import Clause, ClauseCutter
 from local_voice.stages import Engine, LanguageModel, Speech, TextToSpeech, Transport
 from local_voice.trace import TraceWriter
-from local_voice.transcript import Word
+from local_voice.transcript import Transcript, Word
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,11 @@ class Assistant:
             session = Session(self._engines, self.settings, transport, trace=writer)
             await session.run()
         return session
+
+    async def listen_to(self, sound: AudioChunk) -> Transcript:
+        """The words in a piece of sound, outside any conversation."""
+        resampler = Resampler(sound.sample_rate, SPEECH_RATE)
+        return await self._engines.stt.transcribe(resampler.process(sound.samples, last=True), final=True)
 
     async def _build(self) -> Engines:
         settings, store = self.settings, ModelStore()

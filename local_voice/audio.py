@@ -111,8 +111,8 @@ class AudioFileError(ValueError):
     """A sound file that can't be read; the message names the file and says why."""
 
 
-def read_wav(path: Path) -> AudioChunk:
-    """The whole of a sound file, mixed down to mono, at its own rate.
+def read_wav(path: Path, *, channel: int | None = None) -> AudioChunk:
+    """The whole of a sound file at its own rate: mixed down to mono, or one `channel` of it (from 0).
 
     Reads what libsndfile reads: WAV of 8 to 32 bits or float at any rate, FLAC, Ogg, MP3.
     Raises `AudioFileError` for a missing, empty or broken file.
@@ -124,7 +124,8 @@ def read_wav(path: Path) -> AudioChunk:
         raise AudioFileError(f"can't read {path} as a sound file: {reason}") from error
     if len(frames) == 0:
         raise AudioFileError(f"can't use {path}: it holds no sound")
-    mono = np.nan_to_num(frames.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
+    chosen = frames.mean(axis=1, dtype=np.float32) if channel is None else frames[:, channel]
+    mono = np.nan_to_num(chosen, posinf=1.0, neginf=-1.0)
     return AudioChunk(np.clip(mono, -1.0, 1.0), int(rate), start=0)
 
 

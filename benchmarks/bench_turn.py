@@ -1,0 +1,152 @@
+"""Voice to voice: from the caller's last voiced sample to the first audible sample of the reply.
+
+    python -m benchmarks.bench_turn [--turns 20] [--json FILE] [--url http://...] [-- SERVER FLAGS]
+
+Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks questions in voices that are
+not the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the
+caller's own jitter buffer and loudspeaker is not in it. The server's breakdown stands beside it, from the
+last voiced sample that reached it. The first turn after the start is reported apart. A turn without a
+reply is counted, never dropped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.report import Report, percentiles
+from benchmarks.webrtc_client import Caller
+from local_voice.audio import read_wav
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "How many days are there in a week?",
+    "Can you tell me a short joke?",
+    "What color is the sky on a clear day?",
+    "Who wrote Romeo and Juliet?",
+    "What should I cook for dinner tonight?",
+    "How do I make a good cup of tea?",
+    "Why is the sea salty?",
+    "What is the largest planet in the solar system?",
+    "Please tell me something interesting about cats.",
+)
+VOICES = ("flite:slt", "flite:rms", "espeak:en-us", "flite:awb", "espeak:en-gb")
+TURNS_A_CALL = 5
+READY_SECONDS = 300.0
+PAUSE_SECONDS = 0.7
+"""Silence between the end of a reply and the next question: nobody answers a machine faster."""
+
+
+def speak(text: str, voice: str, path: Path) -> None:
+    """Render `text` into a WAV with a voice of flite or espeak-ng."""
+    program, name = voice.split(":")
+    command = (
+        ["flite", "-voice", name, "-t", text, "-o", str(path)]
+        if program == "flite"
+        else ["espeak-ng", "-v", name, "-s", "150", "-w", str(path), text]
+    )
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def start_server(flags: list[str]) -> tuple[subprocess.Popen[bytes], str]:
+    """`local-voice serve` on a free port, in a process group of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "local_voice", *flags, "serve", "--port", str(port)]
+    return subprocess.Popen(command, start_new_session=True), f"http://127.0.0.1:{port}"
+
+
+async def until_ready(url: str) -> None:
+    """Wait for `/readyz`. Raises `TimeoutError`."""
+    async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as http:
+        while True:
+            try:
+                async with http.get(f"{url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.2)
+
+
+async def call(url: str, wavs: list[Path]) -> list[dict[str, float | None]]:
+    """One conversation; for each question the seconds to the reply (None without one) and the breakdown."""
+    turns: list[dict[str, float | None]] = []
+    async with Caller(url) as caller:
+        await asyncio.sleep(1.0)
+        for wav in wavs:
+            sound = read_wav(wav)
+            seen = len(caller.events)
+            said = await caller.say(sound.samples, sound.sample_rate)
+            began = await caller.wait_for_reply(said.last_voice, seconds=30.0, quiet=PAUSE_SECONDS)
+            turn: dict[str, float | None] = {"voice_to_voice": began and began - said.last_voice}
+            for _, event in caller.events[seen:]:
+                if event["type"] == "timing":
+                    turn |= event["seconds"]
+                if event["type"] == "caption" and event["final"]:
+                    print(f"  {event['role']}: {event['text']}", flush=True)
+            turns.append(turn)
+    return turns
+
+
+async def measure(url: str, count: int) -> list[dict[str, float | None]]:
+    turns: list[dict[str, float | None]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        wavs = []
+        for number in range(count):
+            wavs.append(Path(folder) / f"{number}.wav")
+            speak(QUESTIONS[number % len(QUESTIONS)], VOICES[number % len(VOICES)], wavs[-1])
+        for first in range(0, count, TURNS_A_CALL):
+            turns += await call(url, wavs[first : first + TURNS_A_CALL])
+    return turns
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--url", help="a server that runs already")
+    parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
+    args = parser.parse_args()
+    server, url = (None, args.url) if args.url else start_server(args.flags)
+    started = time.perf_counter()
+    try:
+        asyncio.run(until_ready(url))
+        warm_start = time.perf_counter() - started
+        turns = asyncio.run(measure(url, args.turns + 1))
+    finally:
+        if server is not None:
+            os.killpg(server.pid, signal.SIGINT)
+            server.wait(30)
+
+    report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
+    if server is not None:
+        report.row("warm start, to /readyz (s)", p50=warm_start, n=1)
+    report.row("first turn after the start (s)", p50=turns[0]["voice_to_voice"], n=1)
+    rest = turns[1:]
+    for name in dict.fromkeys(key for turn in rest for key in turn):
+        where = "caller" if name == "voice_to_voice" else "server, from last voice"
+        values = [value for turn in rest if (value := turn.get(name)) is not None]
+        report.row(f"{name} ({where}) (s)", **percentiles(values))
+    silent = sum(turn["voice_to_voice"] is None for turn in turns)
+    report.row("turns without a reply", n=silent)
+    report.finish(args.json)
+    print(json.dumps([turn["voice_to_voice"] for turn in turns]))
+    sys.exit(1 if silent else 0)
+
+
+if __name__ == "__main__":
+    main()
