@@ -88,7 +88,7 @@ class ClauseCutter:
 
     def push(self, delta: str) -> list[Clause]:
         """The clauses that are complete once `delta` has been added."""
-        self._asked = self._asked or not delta.isspace()
+        self._asked = self._asked or bool(delta.strip())
         return [clause for character in delta for clause in self._add(self._plain.push(character))]
 
     def finish(self) -> list[Clause]:

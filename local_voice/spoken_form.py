@@ -123,7 +123,8 @@ def _dots(text: str) -> str:
 
 def _money(m: Match) -> str:
     one, many, cent, cents = _CURRENCIES[m["sign"] or m["after"]]
-    amount, minus = (m["amount"] or m["before"]).replace(" ", ""), "minus " if m["minus"] else ""
+    amount = re.sub(rf"[{_signs}]", "", m["amount"] or m["before"])
+    minus = "minus " if m["minus"] else ""
     per = f" per {m['per']}" if m["per"] else ""
     magnitude = _MAGNITUDES.get(m["magnitude"] or "", m["magnitude"])
     whole, _, part = amount.partition(".")
@@ -254,7 +255,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[Match], str]]] = [
         (r"w/(?=\s)", lambda m: "with"),
         (r"and/or", lambda m: "and or"),
         (r"(?:[:;=8xX]-?[()DPpO/|*]+|<3+)(?=\s|$)", lambda m: ""),
-        (r"(?P<stem>(?:[A-Za-z]\.)+[A-Za-z]|[A-Za-z]+)\.(?=[\s,;:!?)]|$)", _abbreviation),
+        (r"(?P<stem>(?:[A-Za-z]{1,2}\.)+[A-Za-z]|[A-Za-z]+)\.(?=[\s,;:!?)]|$)", _abbreviation),
         (rf"(?P<stem>{'|'.join(_BARE_ABBREVIATIONS)})(?=[\s,;:!?)]|$)", _abbreviation),
     )
 ]  # fmt: skip
@@ -328,7 +329,8 @@ def _plain(token: str, english: bool) -> str:
             kept.append(c if not english or c < "\u0530" or not c.isalpha() else " ")
         elif c == "’":  # noqa: RUF001
             kept.append("'")
-    return " ".join("".join(kept).strip("'-.,:").split()) + _pause(token)
+    said = " ".join("".join(kept).strip("'-.,:").split()).replace(". ", " ")
+    return said + _pause(token)
 
 
 def _pause(written: str) -> str:

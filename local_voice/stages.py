@@ -113,7 +113,8 @@ class TextToSpeech(Engine, Protocol):
     def synthesize(self, clause: Clause) -> AsyncIterator[Speech]:
         """The sound of a clause, in pieces, with the pause that belongs after it; words as written.
 
-        Nothing for a clause without any sound. Closing the iterator stops the work at the next piece. Raises `StageError`.
+        Nothing for a clause without any sound. Closing the iterator stops the work at the next piece.
+        Raises `StageError`.
         """
         ...
 

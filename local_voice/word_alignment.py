@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-_WITHOUT_SOUND = frozenset("ˈˌː.,;:!?")
+_LONG = "\N{MODIFIER LETTER TRIANGULAR COLON}"
+_WITHOUT_SOUND = frozenset(f"ˈˌ{_LONG}.,;:!?")
 """Stress, length and punctuation: they differ between a word alone and the same word in a clause."""
 
 
@@ -35,7 +36,7 @@ def word_ends(clause: Sequence[str], words: Sequence[Sequence[str]]) -> list[int
         block = next((b for b in blocks if border <= b.a + b.size), blocks[-1])
         matched = max(block.b + border - block.a, block.b) if border > block.a else block.b
         sounded = places[matched - 1] + 1 if matched else 0
-        if clause[sounded : sounded + 1] == ["ː"]:
+        if clause[sounded : sounded + 1] == [_LONG]:
             sounded += 1
         ends.append(max(sounded, ends[-1] if ends else 0))
     if ends:

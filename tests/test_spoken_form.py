@@ -1,0 +1,115 @@
+"""What is said for what is written. The right-hand side goes to espeak, which reads plain numbers well."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_voice.spoken_form import say
+
+
+def spoken(text: str) -> str:
+    return " ".join(word.spoken for word in say(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # money
+        ("It costs $5.99.", "It costs 5 dollars and 99 cents."),
+        ("€3", "3 euros"), ("£1.50", "1 pound and 50 pence"), ("5€", "5 euros"), ("$1", "1 dollar"),
+        ("$0.50", "50 cents"), ("$0.01", "1 cent"), ("$3.00", "3 dollars"), ("$1,200", "1,200 dollars"),
+        ("$5 million", "5 million dollars"), ("$1.5M", "1.5 million dollars"),
+        ("$20k", "20 thousand dollars"),
+        ("$5-10", "5 to 10 dollars"), ("$5-$10", "5 to 10 dollars"), ("-$5", "minus 5 dollars"),
+        ("$20/month", "20 dollars per month"), ("¥100", "100 yen"),
+        # dates
+        ("2024-05-06", "May 6th, 2024"), ("1995-12-01.", "December 1st, 19 95."),
+        ("05/06/2024", "May 6th, 2024"), ("25/12/2024", "December 25th, 2024"),
+        ("2024-99-99", "2 0 2 4 9 9 9 9"), ("May 6, 2024", "May 6th, 2024"), ("Jan. 5th", "January 5th"),
+        ("on Sept 22", "on September 22nd"), ("March 3rd", "March 3rd"), ("I may 5 times", "I may 5 times"),
+        # years
+        ("in 1995", "in 19 95"), ("1905", "19 oh 5"), ("1900", "19 hundred"), ("2024", "2024"),
+        ("the 1990s", "the 19 nineties"), ("the '80s", "the eighties"), ("1914-1918", "19 14 to 19 18"),
+        # times
+        ("10:30", "10 30"), ("at 10:30 am", "at 10 30 AM"), ("3:05 p.m. sharp", "3 oh 5 PM sharp"),
+        ("3:00", "3 o'clock"), ("5pm", "5 PM"), ("9 a.m. to 5 p.m. daily", "9 AM to 5 PM daily"),
+        # phone numbers
+        ("415-555-0132", "4 1 5, 5 5 5, 0 1 3 2"), ("(415) 555-0132", "4 1 5, 5 5 5, 0 1 3 2"),
+        ("+1 415 555 0132", "1, 4 1 5, 5 5 5, 0 1 3 2"), ("+44 20 7946 0958", "4 4, 2 0, 7 9 4 6, 0 9 5 8"),
+        # units
+        ("5 km/h", "5 kilometers per hour"), ("1 km", "1 kilometer"), ("25°C", "25 degrees Celsius"),
+        ("-5 °F", "minus 5 degrees Fahrenheit"), ("10%", "10 percent"), ("3-5%", "3 to 5 percent"),
+        ("16GB", "16 gigabytes"), ("1 ft", "1 foot"), ("5 m²", "5 square meters"),
+        ("10–20 kg", "10 to 20 kilograms"),  # noqa: RUF001
+        ("12 people", "12 people"), ("5 men", "5 men"), ("90°", "90 degrees"),
+        # fractions, powers, sums, ranges
+        ("3/4", "3 quarters"), ("1/2", "a half"), ("1 1/2", "1 and a half"), ("1/3", "one third"),
+        ("2/3", "2 thirds"), ("5/16", "5 over 16"), ("24/7", "24 7"), ("2½", "2 and a half"), ("½", "a half"),
+        ("x^2", "x squared"), ("x³", "x cubed"), ("10^6", "10 to the power of 6"),
+        ("5 + 3 = 8", "5 plus 3 equals 8"), ("2+2=4", "2 plus 2 equals 4"), ("10 - 3", "10 minus 3"),
+        ("5*3", "5 times 3"), ("a < b", "a less than b"), ("3-5 days", "3 to 5 days"), ("~5", "about 5"),
+        ("-5", "minus 5"), (".5", "point 5"), ("v2.0", "version 2 point 0"), ("1.2.3", "1 point 2 point 3"),
+        # what espeak says well stays
+        ("3.5", "3.5"), ("1,000,000", "1,000,000"), ("1st 22nd", "1st 22nd"), ("H2O", "H2O"),
+        # addresses
+        ("https://www.example.com/a?b=1.", "example dot com."), ("www.foo-bar.org", "foo dash bar dot org"),
+        ("Visit openai.com/blog, please", "Visit openai dot com, please"), ("main.py", "main dot py"),
+        ("bob.smith@example.com", "bob dot smith at example dot com"),
+        # abbreviations
+        ("Dr. Smith lives at 12 St. James St.", "Doctor Smith lives at 12 Saint James Street."),
+        ("Mr Smith vs. Mrs. Jones", "Mister Smith versus Missus Jones"),
+        ("e.g. this, i.e. that, etc.", "for example this, that is that, et cetera."),
+        ("the U.S. Army", "the US Army"), ("the U.S.A.", "the USA."), ("J. K. Rowling", "J K Rowling"),
+        ("No. 5", "number 5"), ("No.", "No."), ("NASA and the FBI", "NASA and the FBI"), ("Ph.D.", "PHD."),
+        # signs
+        ("A & B", "A and B"), ("Q&A", "Q and A"), ("a @ b", "a at b"), ("@bob", "at bob"), ("#1", "number 1"),
+        ("#fun", "hashtag fun"), ("C++ and C#", "C plus plus and C sharp"), ("and/or", "and or"),
+        ("he/she", "he she"), ("snake_case", "snake case"), ("©2024", "copyright 2024"),
+        # pauses
+        ("I'm here... wait", "I'm here, wait"), ("wait…what", "wait, what"), ("word—word", "word, word"),
+        ("a — b", "a, b"), ("so?!", "so?"), ("Wait! Now", "Wait, Now"), ('"quoted" (aside)', "quoted aside"),
+        ("1. Open", "1, Open"), ("it’s", "it's"), ("well-known", "well-known"),  # noqa: RUF001
+        # nothing to say
+        ("hi :-)", "hi"), (":) hi", "hi"), ("...", ""), ("", ""),
+        ("— !", ""), ("日本語", ""), ("日本語 ok", "ok"),
+    ],
+)  # fmt: skip
+def test_what_is_said(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
+        ("$5 million now", [("$5 million", "5 million dollars"), ("now", "now")]),
+        ("a — b", [("a —", "a,"), ("b", "b")]),
+        (":) hi", [(":) hi", "hi")]),
+        ('He said "no."', [("He", "He"), ("said", "said"), ('"no."', "no.")]),
+    ],
+)  # fmt: skip
+def test_each_spoken_piece_keeps_the_words_it_stands_for(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert [(word.written, word.spoken) for word in say(text)] == pairs
+
+
+def test_another_language_keeps_its_numbers_and_letters_for_its_own_voice() -> None:
+    assert [word.spoken for word in say("Das kostet 5.99 & für 日本", "de")] == [
+        "Das", "kostet", "5.99", "für", "日本",
+    ]  # fmt: skip
+
+
+@given(st.text(max_size=120))
+def test_any_text_can_be_said_and_nothing_of_it_is_lost_from_the_written_words(text: str) -> None:
+    words = say(text)
+    if words:
+        assert "".join(word.written for word in words).split() == [] or "".join(
+            "".join(word.written.split()) for word in words
+        ) == "".join(text.split())
+    assert all(any(c.isalnum() for c in word.spoken) for word in words)
+
+
+@given(st.text(alphabet="abzA 019.,:;!?$€%/-–+^@#&'\"()°½", max_size=60))  # noqa: RUF001
+def test_no_full_stop_is_left_inside_a_clause(text: str) -> None:
+    inner = " ".join(word.spoken for word in say(text)[:-1])
+    assert ". " not in inner
+    assert "? " not in inner
