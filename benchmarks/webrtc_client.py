@@ -211,7 +211,7 @@ class Caller:
             self.events.append((asyncio.get_running_loop().time(), message))
 
     async def _ping(self) -> None:
-        while True:
+        while self._channel is not None and self._channel.readyState == "open":
             self.send({"type": "ping", "delay": self.playout_delay})
             await asyncio.sleep(1.0)
 

@@ -98,7 +98,9 @@ class Unbroken:
         allowed = min(max(gap, 0), self._longest)
         # Sound that comes after silence was put in its place is late, not wrong: the line moves for it.
         self._offset += allowed - gap
-        self._quiet = self._filled = 0.0
+        self._quiet = 0.0
+        # The next packet brings the last of the quiet time itself, as much as this one did.
+        self._filled = len(samples) / self._rate
         self._position += allowed + len(samples)
         return [np.zeros(allowed, np.float32), samples] if allowed else [samples]
 
@@ -107,7 +109,7 @@ class Unbroken:
         self._quiet += seconds
         if self._offset is None or self._quiet < self._stall:
             return []
-        count = min(round((self._quiet - self._filled) * self._rate), self._longest)
+        count = min(max(round((self._quiet - self._filled) * self._rate), 0), self._longest)
         self._filled = self._quiet
         self._position += count
         return [np.zeros(count, np.float32)] if count else []

@@ -65,6 +65,8 @@ LONGEST_PLAYOUT_DELAY = 1.0
 """Seconds; a page that reports more is not believed."""
 LAST_WORDS_SECONDS = 0.05
 """Time for a goodbye to leave before the connection is torn down."""
+OPENING_SECONDS = 0.5
+"""Time for a data channel to open that a goodbye is waiting for."""
 
 
 class PeerGoneError(ConnectionError):
@@ -135,6 +137,7 @@ class WebRtcTransport:
         self._channel: RTCDataChannel | None = None
         self._unsent: deque[str] = deque(maxlen=WAITING_MESSAGES)
         self._connected = asyncio.Event()
+        self._opened = asyncio.Event()
         self._gone = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -204,6 +207,7 @@ class WebRtcTransport:
         channel.on("message", self._on_message)
         while self._unsent and self._deliver(self._unsent[0]):
             self._unsent.popleft()
+        self._opened.set()
 
     def _on_message(self, text: str | bytes) -> None:
         self._presence.heard()
@@ -218,7 +222,7 @@ class WebRtcTransport:
             self._take_delay(message.get("delay"))
             self._send({"type": "pong"})
         elif kind == "bye":
-            self._close_soon("it said goodbye")
+            self._close_soon("it said goodbye", last_words=False)
 
     def _take_delay(self, seconds: object) -> None:
         if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds):
@@ -281,23 +285,28 @@ class WebRtcTransport:
 
     # ---- the end --------------------------------------------------------------------------------------
 
-    def _close_soon(self, reason: str) -> asyncio.Task[None]:
+    def _close_soon(self, reason: str, *, last_words: bool = True) -> asyncio.Task[None]:
         if self._closing is None:
             self.reason = reason
-            self._send({"type": "bye", "reason": reason})
+            last_words = last_words and self._peer.connectionState == "connected"
+            if last_words:
+                self._send({"type": "bye", "reason": reason})
             self._gone.set()
             self._connected.set()
             if self._heard.full():
                 self._heard.get_nowait()
             self._heard.put_nowait(None)
-            self._closing = asyncio.create_task(self._free())
+            self._closing = asyncio.create_task(self._free(last_words))
         return self._closing
 
-    async def _free(self) -> None:
+    async def _free(self, last_words: bool) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._channel is not None and self._channel.readyState == "open":
-            await asyncio.sleep(LAST_WORDS_SECONDS)
+        if last_words:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPENING_SECONDS):
+                    await self._opened.wait()
+                    await asyncio.sleep(LAST_WORDS_SECONDS)
         self._voice.stop()
         await self._peer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
