@@ -1,0 +1,429 @@
+"""The command line: reads the settings, opens the right door, and turns every known error into one sentence.
+
+Heavy libraries are imported inside the commands that need them, after the network has been switched off.
+Exit codes: 0 all went well, 1 something is wrong (said in a sentence), 2 the command was not understood,
+130 Ctrl-C, 143 asked to stop by the system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import local_voice
+from local_voice import terminal
+from local_voice.audio import AudioFileError, read_wav
+from local_voice.doctor import detect_profile, examine, model_names, worst
+from local_voice.settings import Settings
+from local_voice.settings_sources import LEAVES, Loaded, allowed, load
+from local_voice.stages import StageError, StartupError
+from local_voice.terminal import StartProgress
+
+if TYPE_CHECKING:
+    from local_voice.ask import Answer
+    from local_voice.assistant import Assistant
+    from local_voice.model_store import ModelStore
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=click.Command)
+
+KNOWN = (StartupError, StageError, AudioFileError)
+"""Errors whose message is a sentence for the user."""
+PATH = click.Path(path_type=Path)
+
+
+@dataclass
+class Context:
+    """What the words before the command said."""
+
+    config: Path | None
+    trace: Path | None
+    flags: dict[str, str]
+
+    def load(self) -> Loaded:
+        return load(self.config, self.flags, detect=detect_profile)
+
+    @property
+    def settings(self) -> Settings:
+        return self.load().settings
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: somebody wants us to stop)
+    """The system asked the program to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
+def setting_flags(command: Command) -> Command:
+    """Take `--section.field VALUE` for every setting, before the command's name or after it.
+
+    They are left out of --help, which they would flood; `local-voice settings` lists them.
+    """
+    for name in LEAVES:
+        option = click.Option(
+            [name.replace(".", "__"), f"--{name}"],
+            hidden=True,
+            expose_value=False,
+            callback=partial(_keep_flag, name),
+            metavar=allowed(name),
+        )
+        command.params.append(option)
+    return command
+
+
+def _keep_flag(name: str, context: click.Context, _option: click.Parameter, text: str | None) -> None:
+    flags: dict[str, str] = context.ensure_object(dict) if context.parent is None else context.obj.flags
+    if text is not None:
+        flags[name] = text
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Every setting is a flag too, such as --stt.model whisper-base or --llm.temperature 0.5, before "
+    "or after the command; `local-voice settings` lists them.",
+)
+@click.option("--config", type=PATH, help="Settings file; else ./local-voice.toml, else the user's own.")
+@click.option("--trace", type=PATH, help="Write every event and command of a conversation to this file.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
+@click.version_option(local_voice.__version__)
+@click.pass_context
+def app(context: click.Context, config: Path | None, trace: Path | None, verbose: bool) -> None:
+    """A private voice assistant on this machine."""
+    terminal.set_up_logging(verbose)
+    context.obj = Context(config, trace, context.ensure_object(dict))
+    if context.invoked_subcommand != "models":
+        _go_offline()
+
+
+setting_flags(app)
+
+
+@app.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", help="Port to listen on.")
+@click.pass_obj
+def serve(context: Context, host: str | None, port: str | None) -> None:
+    """Serve the page to browsers."""
+    _add(context, {"server.host": host, "server.port": port})
+    run(_serve(context.settings, context.trace))
+
+
+async def _serve(settings: Settings, trace: Path | None) -> None:
+    from local_voice.server import Server
+
+    names = _trace_names(trace)
+    with StartProgress() as progress:
+        assistant = _assistant(settings, progress)
+
+        async def converse(transport: Any) -> None:
+            await assistant.converse(transport, trace=next(names))
+
+        # The page is there at once, so that a port in use is said before half a minute of loading.
+        async with Server(converse, progress.warming, settings.server) as server:
+            terminal.err.print(f"Serving {server.url} (warming up)")
+            async with assistant:
+                seconds = progress.finish()
+                terminal.out.print(f"Ready after {seconds:.0f} s: open {server.url} and talk. Ctrl-C stops.")
+                await asyncio.Event().wait()
+
+
+def _trace_names(trace: Path | None) -> Iterator[Path | None]:
+    """The file for each conversation: FILE, FILE-2, FILE-3 ... before the suffix."""
+    yield trace
+    number = 2
+    while True:
+        yield trace.with_stem(f"{trace.stem}-{number}") if trace else None
+        number += 1
+
+
+@app.command()
+@click.option("--input-device", help="Microphone, by number or part of its name.")
+@click.option("--output-device", help="Loudspeaker, by number or part of its name.")
+@click.pass_obj
+def talk(context: Context, input_device: str | None, output_device: str | None) -> None:
+    """Talk by microphone and loudspeaker."""
+    _add(context, {"audio.input_device": input_device, "audio.output_device": output_device})
+    run(_talk(context.settings, context.trace))
+
+
+async def _talk(settings: Settings, trace: Path | None) -> None:
+    from local_voice.transports.microphone import Microphone
+
+    microphone = Microphone(settings.audio, show=terminal.show_notification)
+    with StartProgress() as progress:
+        async with _assistant(settings, progress) as assistant:
+            progress.finish()
+            terminal.err.print("Ready: speak. Ctrl-C stops.")
+            await assistant.converse(microphone, trace=trace)
+
+
+@app.command()
+@click.argument("questions", nargs=-1, required=True, type=PATH, metavar="QUESTION.wav...")
+@click.option("--out", type=PATH, help="Write the questions (left) and the replies (right) to this WAV.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def ask(context: Context, questions: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Ask the questions in WAV files.
+
+    They are one conversation. Exit code 1 when one of them got no answer.
+    """
+    settings = context.settings
+    for question in questions:
+        read_wav(question)  # said now, and not after half a minute of loading
+    if out is not None and not out.absolute().parent.is_dir():
+        raise StartupError(f"There is no folder {out.absolute().parent} for {out.name}; make it first.")
+    answers = run(_ask(settings, questions, out, context.trace))
+    _print_answers(answers, as_json)
+    if not all(answer.ok for answer in answers):
+        raise click.exceptions.Exit(1)
+
+
+async def _ask(
+    settings: Settings, questions: Sequence[Path], out: Path | None, trace: Path | None
+) -> list[Answer]:
+    from local_voice.ask import ask as ask_files
+
+    with StartProgress() as progress:
+        async with _assistant(settings, progress) as assistant:
+            progress.finish()
+            return await ask_files(assistant, questions, out=out, trace=trace)
+
+
+def _print_answers(answers: Sequence[Answer], as_json: bool) -> None:
+    if as_json:
+        plain = [{**asdict(answer), "question": str(answer.question), "ok": answer.ok} for answer in answers]
+        whole = {"answers": plain, "ok": all(answer.ok for answer in answers)}
+        click.echo(json.dumps(whole, ensure_ascii=False))
+        return
+    for answer in answers:
+        click.echo(f"{answer.question}")
+        click.echo(f"  heard:    {answer.heard or '(nothing)'}")
+        click.echo(f"  answered: {answer.answered or '(nothing)'}")
+        if answer.seconds:
+            marks = ", ".join(f"{mark} {seconds:.2f} s" for mark, seconds in answer.seconds.items())
+            click.echo(f"  times:    {marks}")
+        if answer.problem:
+            click.echo(f"  problem:  {answer.problem}")
+
+
+@app.command("settings")
+@click.pass_obj
+def show_settings(context: Context) -> None:
+    """Print all settings and where they came from."""
+    loaded = context.load()
+    terminal.show_settings(loaded.settings, loaded.origins)
+
+
+@app.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_obj
+def doctor(context: Context, as_json: bool) -> None:
+    """Say what is wrong here and how to mend it.
+
+    Exit code 1 when something is bad: a start would fail.
+    """
+    findings = examine(context.settings)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        terminal.show_findings(findings)
+    if worst(findings) == "bad":
+        raise click.exceptions.Exit(1)
+
+
+@app.command()
+@click.argument("file", type=PATH)
+def replay(file: Path) -> None:
+    """Decide again over a --trace FILE.
+
+    Prints where the judgement now decides otherwise, and exits with 1 if it does.
+    """
+    from local_voice.trace import TraceError
+    from local_voice.trace import replay as replay_trace
+
+    try:
+        differences = replay_trace(file)
+    except TraceError as error:
+        raise StartupError(str(error)) from error
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        raise click.exceptions.Exit(1)
+    click.echo("The same decisions.")
+
+
+@app.command()
+def devices() -> None:
+    """List microphones and loudspeakers."""
+    from local_voice.transports.microphone import list_devices
+
+    for line in list_devices():
+        click.echo(line)
+
+
+@app.group()
+def models() -> None:
+    """The models: list, pull, verify."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """What there is, and what is installed."""
+    _go_offline()
+    from local_voice.model_store import ModelStore, weights_root
+
+    terminal.show_models(ModelStore().list())
+    click.echo(f"\nWeights live in {weights_root()}.")
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_obj
+def pull(context: Context, names: tuple[str, ...]) -> None:
+    """Fetch models: those named, else what is missing.
+
+    The only command that uses the network.
+    """
+    from local_voice.model_store import ModelStore
+
+    with terminal.PullProgress() as progress:
+        store = ModelStore(progress=progress)
+        for name in names or wanted_models(context.settings, store):
+            store.pull(name)
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def verify(names: tuple[str, ...]) -> None:
+    """Read every byte and compare it with what was pulled."""
+    _go_offline()
+    from local_voice.model_store import ModelStore
+
+    with terminal.PullProgress() as progress:
+        store = ModelStore(progress=progress)
+        problems = [problem for name in names or (None,) for problem in store.verify(name)]
+    for problem in problems:
+        terminal.complain(str(problem))
+    if problems:
+        raise click.exceptions.Exit(1)
+    click.echo("All that is installed is right.")
+
+
+def wanted_models(settings: Settings, store: ModelStore) -> list[str]:
+    """The settings' models that are not usable yet. One whose alternative is here counts as here: a start
+    must not go to the network again and again for what could not be had the first time."""
+    missing = []
+    for name in model_names(settings):
+        try:
+            store.path(name)
+        except StartupError:
+            missing.append(name)
+    return missing
+
+
+for _command in (serve, talk, ask, show_settings, doctor, pull):
+    setting_flags(_command)
+
+
+def _add(context: Context, options: dict[str, str | None]) -> None:
+    context.flags |= {name: text for name, text in options.items() if text is not None}
+
+
+def _assistant(settings: Settings, progress: StartProgress) -> Assistant:
+    from local_voice.assistant import Assistant
+
+    return Assistant(settings, progress=progress)
+
+
+def _go_offline() -> None:
+    """Before any library that could think of the network is imported."""
+    from local_voice.environment import go_offline
+
+    go_offline()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end; Ctrl-C, SIGTERM and a closed terminal cancel it, so that it can clean up."""
+    return asyncio.run(_until_told_to_stop(work))
+
+
+async def _until_told_to_stop(work: Awaitable[T]) -> T:
+    told: list[int] = []
+    task = asyncio.ensure_future(work)
+
+    def stop(number: int) -> None:
+        told.append(number)
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if told:
+            raise Stopped(told[0]) from None
+        raise
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; its exit code."""
+    try:
+        code = app.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="local-voice",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except Stopped as stop:
+        return 128 + stop.number
+    except BrokenPipeError:  # `local-voice settings | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except BaseException as error:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in _causes(error)):
+            return _interrupted()  # a library that was being imported made another error of Ctrl-C
+        sentences = _sentences(error)
+        if sentences is None:
+            raise
+        for sentence in sentences:
+            terminal.complain(sentence)
+        return 1
+
+
+def _interrupted() -> int:
+    terminal.err.print("Stopped.")
+    return 130
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _sentences(error: BaseException) -> list[str] | None:
+    """What to tell the user; None for an error that nobody foresaw, which deserves its traceback."""
+    if isinstance(error, BaseExceptionGroup):
+        parts = [_sentences(part) for part in error.exceptions]
+        known = [sentence for part in parts if part is not None for sentence in part]
+        return list(dict.fromkeys(known)) if None not in parts else None
+    return [str(error)] if isinstance(error, KNOWN) else None
