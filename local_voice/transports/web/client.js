@@ -37,7 +37,7 @@ function show(state) {
   element("talk").textContent = live ? "Hang up" : "Talk";
   element("talk").disabled = !live && (state === "warming" || state === "unreachable");
   element("mute").disabled = !live;
-  element("mute").setAttribute("aria-pressed", live && call.muted);
+  element("mute").dataset.muted = live && call.muted;
   element("mute").textContent = live && call.muted ? "Unmute" : "Mute";
 }
 
@@ -127,6 +127,12 @@ async function exchange(peer) {
   await peer.setLocalDescription(await peer.createOffer());
   await gathered(peer);
   const { sdp, type } = peer.localDescription;
+  if (!sdp.includes("a=candidate:")) {
+    throw new Sentence(
+      "This computer has no network, and without one browsers refuse even calls to themselves: join any network, " +
+        "start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
+    );
+  }
   let response;
   try {
     response = await fetch("/offer", {
@@ -256,7 +262,7 @@ function toggleMute() {
 
 // ---- is the assistant ready? ---------------------------------------------------------------------------
 
-// Asks until the models are warm; a page that lost its call keeps saying so while the server is there.
+// Asks until the models are warm (at /healthz: browsers log the 503 of /readyz as an error); a page that lost its call keeps saying so while the server is there.
 async function watchServer() {
   for (;;) {
     let answer = null;

@@ -1,0 +1,263 @@
+"""The page in headless Chromium, against a server whose conversation is a script."""
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from aioice.ice import get_host_addresses
+from browser import open_page
+
+from local_voice.audio import write_wav
+from local_voice.server import FILES, PAGE, Server
+from local_voice.settings import ServerSettings
+from local_voice.stages import Caption, Notice, Status, Timing
+
+doors = pytest.mark.doors
+RATE = 48_000
+SHOTS = os.environ.get("LOCAL_VOICE_SCREENSHOTS")
+
+
+def tone(frequency: float, seconds: float) -> np.ndarray:
+    return (0.4 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+class Script:
+    """A conversation whose lines the test says; keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.transport = None
+        self.received: list[np.ndarray] = []
+        self.open = asyncio.Event()
+
+    async def __call__(self, transport) -> None:
+        self.transport = transport
+        self.received.clear()
+        self.open.set()
+        transport.notify(Status("listening"))
+        async for chunk in transport.incoming():
+            self.received.append(chunk.samples)
+
+    def say(self, samples: np.ndarray) -> None:
+        playout = self.transport.playout
+        playout.open(1, 1)
+        playout.write(1, 1, samples)
+        playout.finish(1, 1)
+        playout.release(1, 1)
+
+    def heard(self, seconds: float) -> np.ndarray:
+        """What was heard in the last seconds."""
+        return np.concatenate([np.zeros(1, np.float32), *self.received[-round(seconds * 50) :]])
+
+
+def serving(script, warming=lambda: "", **settings) -> Server:
+    return Server(script, warming, ServerSettings(**{"port": 0, **settings}))
+
+
+async def until(true, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def shot(page, name: str, folder: Path) -> None:
+    """Keep a screenshot where LOCAL_VOICE_SCREENSHOTS says, so that it can be looked at."""
+    path = await page.screenshot(Path(SHOTS or folder) / f"{name}.png")
+    assert path.stat().st_size > 5_000
+
+
+@doors
+async def test_a_conversation_is_shown_and_heard_and_the_console_stays_clean(tmp_path):
+    microphone = tmp_path / "question.wav"
+    write_wav(microphone, [np.concatenate([tone(440.0, 2.0), np.zeros(RATE, np.float32)])], RATE)
+    script = Script()
+    async with serving(script) as server, open_page(server.url, microphone=microphone) as page:
+        await page.talk()
+        await until(lambda: np.abs(script.heard(0.5)).max() > 0.05)
+        notify = script.transport.notify
+        notify(Status("hearing"))
+        notify(Caption("user", 1, "What is the", final=False))
+        caption = await page.wait_for_caption("user", "what is the", final=False)
+        assert not caption.final
+        assert await page.state() == "hearing"
+        notify(Caption("user", 1, "What is the capital of France?", final=True))
+        notify(Status("thinking"))
+        await page.wait_for_state("thinking")
+        await page.listen()
+        script.say(tone(660.0, 1.0))
+        notify(Status("speaking"))
+        notify(Caption("assistant", 1, "The capital of <b>France</b>", final=False))
+        notify(Caption("assistant", 1, "The capital of <b>France</b> is", final=True, interrupted=True))
+        notify(Timing(1, {"end_of_turn": 0.256, "first_sound": 0.84}))
+        await page.wait_for_state("speaking")
+        await page.wait_for_caption("assistant", "<b>france</b> is")
+        await asyncio.sleep(0.8)
+        assert await page.loudest() > 0.2
+        assert [(c.role, c.turn, c.final, c.interrupted) for c in await page.captions()] == [
+            ("user", 1, True, False),
+            ("assistant", 1, True, True),
+        ]
+        assert "(interrupted)" in await page.page.locator("#captions").inner_text()
+        assert await page.page.locator("#captions b").count() == 0
+        assert (
+            await page.timing() == "Last turn, after your last sound: end of turn 0.26 s · first sound 0.84 s"
+        )
+        assert 0.02 < script.transport.playout.delay_seconds < 0.5
+        await shot(page, "conversation", tmp_path)
+        await page.hang_up()
+        await page.wait_for_state("idle")
+        await until(lambda: server.sessions == 0)
+        assert page.console == []
+        assert all(url.startswith(server.url) for url in page.requests)
+
+
+@doors
+async def test_the_page_loads_while_the_models_warm_up_and_talks_once_they_are(tmp_path):
+    warming = "loading the voice"
+    async with (
+        serving(Script(), lambda: warming) as server,
+        open_page(server.url, width=360, dark=True) as page,
+    ):
+        await page.wait_for_state("warming")
+        await page.page.get_by_text("Warming up: loading the voice").wait_for()
+        assert await page.page.locator("#talk").is_disabled()
+        await shot(page, "warming-dark-phone", tmp_path)
+        warming = ""
+        await page.wait_for_state("idle")
+        await page.talk()
+        assert page.console == []
+
+
+@doors
+async def test_mute_silences_the_microphone_and_says_so():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        await until(lambda: np.abs(script.heard(2.0)).max() > 0.02)
+        await page.mute()
+        assert await page.state() == "muted"
+        assert await page.page.locator("#mute").inner_text() == "Unmute"
+        await asyncio.sleep(0.3)
+        script.received.clear()
+        await asyncio.sleep(1.5)
+        assert len(script.received) > 50
+        assert np.abs(script.heard(1.5)).max() < 0.001
+        await page.mute()
+        await page.wait_for_state("listening")
+        await until(lambda: np.abs(script.heard(2.0)).max() > 0.02)
+
+
+@doors
+async def test_a_refused_microphone_is_said_and_no_call_is_made(tmp_path):
+    async with serving(Script()) as server, open_page(server.url, allow=False) as page:
+        await page.page.locator("#talk:enabled").click()
+        await page.wait_for_state("idle")
+        assert "The microphone was refused" in await page.error()
+        assert f"{server.url}offer" not in page.requests
+        await shot(page, "refused", tmp_path)
+
+
+@doors
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("NotFoundError", "No microphone was found"),
+        ("NotReadableError", "another program may be using it"),
+        ("AbortError", "t be used: broken"),
+    ],
+)
+async def test_other_trouble_with_the_microphone_is_said(name, says):
+    async with serving(Script()) as server, open_page(server.url) as page:
+        fail = "async () => { throw new DOMException('broken', name); }"
+        await page.page.evaluate(f"name => {{ navigator.mediaDevices.getUserMedia = {fail}; }}", name)
+        await page.page.locator("#talk:enabled").click()
+        await page.wait_for_state("idle")
+        assert says in await page.error()
+
+
+@doors
+async def test_an_insecure_address_is_explained():
+    async with serving(Script(), host="0.0.0.0") as server:
+        address = [one for one in get_host_addresses(True, False) if one != "127.0.0.1"]
+        if not address:
+            pytest.skip("this machine has only loopback, which browsers trust")
+        async with open_page(f"http://{address[0]}:{server.port}/") as page:
+            await page.page.locator("#talk:enabled").click()
+            await page.wait_for_state("idle")
+            assert f"ssh -L {server.port}:localhost:{server.port} {address[0]}" in await page.error()
+
+
+@doors
+async def test_a_full_server_is_said_and_the_next_try_works():
+    script = Script()
+    async with serving(script, max_sessions=1) as server, open_page(server.url) as first:
+        await first.talk()
+        async with open_page(server.url) as second:
+            await second.page.locator("#talk:enabled").click()
+            await second.wait_for_state("idle")
+            assert "All conversations are taken" in await second.error()
+            await first.hang_up()
+            await until(lambda: server.sessions == 0)
+            await second.talk()
+            assert await second.error() == ""
+
+
+@doors
+async def test_a_notice_is_shown():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        script.transport.notify(Notice("The language model failed."))
+        await page.page.get_by_role("alert").filter(has_text="The language model failed.").wait_for()
+        assert await page.state() == "listening"
+
+
+@doors
+async def test_a_stopping_server_is_said_as_a_lost_connection(tmp_path):
+    script = Script()
+    server = serving(script)
+    async with server:
+        context = open_page(server.url)
+        page = await context.__aenter__()
+        await page.talk()
+    try:
+        await page.wait_for_state("lost", "unreachable")
+        assert await page.error() == "The assistant hung up: the server is stopping."
+        await shot(page, "lost", tmp_path)
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+@doors
+async def test_a_reloaded_page_frees_its_conversation_at_once():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        assert server.sessions == 1
+        await page.page.reload()
+        await until(lambda: server.sessions == 0, 1.5)
+        await page.talk()
+        assert server.sessions == 1
+
+
+@doors
+async def test_a_killed_browser_is_noticed_within_five_seconds():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        for child in psutil.Process().children(recursive=True):
+            if "chrom" in child.name():
+                child.send_signal(signal.SIGKILL)
+        await until(lambda: server.sessions == 0, 5.0)
+
+
+def test_the_page_asks_for_nothing_outside():
+    for name, _ in FILES.values():
+        text = (PAGE / name).read_text("utf-8")
+        assert not re.search(r"https?://(?!localhost|www\.w3\.org/2000/svg)", text), name
+        assert "innerHTML" not in text
+        assert "insertAdjacentHTML" not in text
