@@ -81,7 +81,8 @@ def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin while they wait for work take the cores from the language model.
+    # Threads that spin while they wait for work take the cores from everybody else. Measured with 2 threads
+    # on 2 busy cores: 224 instead of 391 ms of CPU time for a clause, first sound after 115 instead of 277.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

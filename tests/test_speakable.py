@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Where the reply is cut into clauses while it is being written."""
 
 import re
@@ -143,7 +144,7 @@ MESSY = st.lists(
     st.sampled_from(
         ["Hello", " there", ",", ".", "!", "?", " ", "\n", "**", "`", "```", "Dr", "U.S", " $5.99", " 3", "—",
          ": ", "[x](", "http://a.b", ")", "<b>", "<think>", "</think>", "&amp;", "| a |", "# ", "- ", "1. ",
-         "😀", '"', "because", " The", "...", "e.g", "_", "日本", "。", "\0", "é", "’"]  # noqa: RUF001
+         "😀", '"', "because", " The", "...", "e.g", "_", "日本", "。", "\0", "é", "’"]
     ),
     max_size=40,
 ).map("".join)  # fmt: skip

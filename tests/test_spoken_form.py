@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """What is said for what is written. The right-hand side goes to espeak, which reads plain numbers well."""
 
 import pytest
@@ -40,7 +41,7 @@ def spoken(text: str) -> str:
         ("5 km/h", "5 kilometers per hour"), ("1 km", "1 kilometer"), ("25°C", "25 degrees Celsius"),
         ("-5 °F", "minus 5 degrees Fahrenheit"), ("10%", "10 percent"), ("3-5%", "3 to 5 percent"),
         ("16GB", "16 gigabytes"), ("1 ft", "1 foot"), ("5 m²", "5 square meters"),
-        ("10–20 kg", "10 to 20 kilograms"),  # noqa: RUF001
+        ("10–20 kg", "10 to 20 kilograms"),
         ("12 people", "12 people"), ("5 men", "5 men"), ("90°", "90 degrees"),
         # fractions, powers, sums, ranges
         ("3/4", "3 quarters"), ("1/2", "a half"), ("1 1/2", "1 and a half"), ("1/3", "one third"),
@@ -68,7 +69,7 @@ def spoken(text: str) -> str:
         # pauses
         ("I'm here... wait", "I'm here, wait"), ("wait…what", "wait, what"), ("word—word", "word, word"),
         ("a — b", "a, b"), ("so?!", "so?"), ("Wait! Now", "Wait, Now"), ('"quoted" (aside)', "quoted aside"),
-        ("1. Open", "1, Open"), ("it’s", "it's"), ("well-known", "well-known"),  # noqa: RUF001
+        ("1. Open", "1, Open"), ("it’s", "it's"), ("well-known", "well-known"),
         # nothing to say
         ("hi :-)", "hi"), (":) hi", "hi"), ("...", ""), ("", ""),
         ("— !", ""), ("日本語", ""), ("日本語 ok", "ok"),
@@ -108,7 +109,7 @@ def test_any_text_can_be_said_and_nothing_of_it_is_lost_from_the_written_words(t
     assert all(any(c.isalnum() for c in word.spoken) for word in words)
 
 
-@given(st.text(alphabet="abzA 019.,:;!?$€%/-–+^@#&'\"()°½", max_size=60))  # noqa: RUF001
+@given(st.text(alphabet="abzA 019.,:;!?$€%/-–+^@#&'\"()°½", max_size=60))
 def test_no_full_stop_is_left_inside_a_clause(text: str) -> None:
     inner = " ".join(word.spoken for word in say(text)[:-1])
     assert ". " not in inner

@@ -83,15 +83,16 @@ class Piper:
     async def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
         """The clause's sound in pieces, ending with its pause. Nothing for a clause that has no sound.
 
-        Raises `StageError` when a piece fails or all of them together take longer than the deadline.
+        Raises `StageError` when a piece fails, or when all those of a clause (of each part, where it is too
+        long to be said in one go) take longer than the deadline.
         """
         if self._voice is None:
             raise StageError("tts", "the voice is not loaded")
         settings = self._settings
         pause = settings.sentence_pause_seconds if clause.ends_sentence else settings.clause_pause_seconds
-        left = settings.deadline_seconds
         parts = list(_parts(clause.words))
         for number, words in enumerate(parts, start=1):
+            left = settings.deadline_seconds
             part_pause = pause if number == len(parts) else settings.clause_pause_seconds
             left, utterance = await self._timed(left, self._voice.utter, words, part_pause, priority=0)
             while not utterance.ended:
