@@ -1,0 +1,245 @@
+"""Whisper: the words in a piece of sound, by faster-whisper on CTranslate2.
+
+A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how); a final pass
+that looks wrong is done again in Whisper's own 30 s window. This room must not know about turns: it is
+given sound and returns words.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+
+from local_voice.audio import SPEECH_RATE, Samples
+from local_voice.log_mel import LogMel
+from local_voice.settings import SttSettings
+from local_voice.stages import StageError, StartupError
+from local_voice.transcript import Transcript
+from local_voice.whisper_windows import (
+    FULL_WINDOW,
+    WINDOW_SECONDS,
+    Hypothesis,
+    deserves_second_chance,
+    doubt,
+    is_silent,
+    split_at_quiet,
+    token_cap,
+    window_seconds,
+    without_loop,
+)
+from local_voice.worker import Worker, WorkerBusyError
+
+_FINAL, _PARTIAL = 0, 1
+_PROMPT_TOKENS = 223
+"""Half of Whisper's context less one: what fits before the text (openai/whisper, `decoding.py`)."""
+_REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json")
+
+
+class Whisper:
+    """Any Whisper model in CTranslate2's format. Satisfies `SpeechToText`."""
+
+    def __init__(self, model_dir: Path, settings: SttSettings) -> None:
+        """`model_dir`: model.bin, config.json, tokenizer.json and vocabulary, read when entered."""
+        self._model_dir = model_dir
+        self._settings = settings
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._first_special = 0
+        """Tokens from here on are timestamps and other marks, not text."""
+        self._mel = LogMel(80)
+        # One decode at a time uses all the threads it is given. A session has at most one final and one
+        # partial pass waiting; with 64 waiting the least urgent, newest pass is refused.
+        self._worker = Worker("whisper")
+
+    async def __aenter__(self) -> Self:
+        """Load, and decode once in every window. Raises `StartupError`."""
+        try:
+            await self._worker.run(self._load)
+        except BaseException:
+            await self._worker.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._worker.close()
+        self._model = self._tokenizer = None
+
+    async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
+        """Words in `samples`, 16 kHz, shape `(n,)`, any length; no words for silence and noise.
+
+        Cancelling drops what has not begun: each piece of long sound, and within it the encoding and the
+        decoding, begin separately. Raises `StageError`.
+        """
+        texts: list[str] = []
+        language = ""
+        try:
+            for piece in split_at_quiet(samples):
+                heard = await self._piece(piece, final)
+                if heard.text:
+                    texts.append(heard.text)
+                    language = language or heard.language
+        except WorkerBusyError as error:
+            raise StageError("stt", f"speech recognition can't keep up: {error}") from error
+        except (RuntimeError, ValueError) as error:  # What CTranslate2 raises.
+            raise StageError("stt", f"speech recognition failed: {_first_line(error)}") from error
+        return Transcript(" ".join(texts), language or self._language(None))
+
+    async def _piece(self, samples: Samples, final: bool) -> Transcript:
+        """Words in at most 28 s of sound."""
+        if is_silent(samples):
+            return Transcript("", self._language(None))
+        window = window_seconds(len(samples) / SPEECH_RATE)
+        hypothesis, language = await self._pass(samples, window, final)
+        doubted = doubt(hypothesis)
+        if doubted and final and window < FULL_WINDOW and deserves_second_chance(hypothesis):
+            hypothesis, language = await self._pass(samples, FULL_WINDOW, final)
+            doubted = doubt(hypothesis)
+        return Transcript("" if doubted == "silence" else hypothesis.text, language)
+
+    async def _pass(self, samples: Samples, window: int, final: bool) -> tuple[Hypothesis, str]:
+        """One encode and one decode, as two jobs: a final pass need not wait for all of a partial one."""
+        priority = _FINAL if final else _PARTIAL
+        encoded = await self._worker.run(self._encode, samples, window, priority=priority)
+        return await self._worker.run(self._decode, encoded, len(samples) / SPEECH_RATE, priority=priority)
+
+    # ---- on the worker's thread -----------------------------------------------------------------------
+
+    def _encode(self, samples: Samples, window: int) -> Any:
+        # Silence is appended to the sound, not to its spectrogram: there, zeros would be a loud hiss, and
+        # Whisper hears voices in it (SYSTRAN/faster-whisper#1084).
+        padded = np.zeros(window * SPEECH_RATE, np.float32)
+        padded[: len(samples)] = samples
+        return self._model.encode(ctranslate2.StorageView.from_array(self._mel(padded)[None]))
+
+    def _decode(self, encoded: Any, speech_seconds: float) -> tuple[Hypothesis, str]:
+        language = self._language(encoded)
+        prompt = self._prompt(language)
+        cap = token_cap(speech_seconds)
+        result = self._model.generate(
+            encoded,
+            [prompt],
+            beam_size=1,
+            # CTranslate2 stops at the smaller of half of this and this less the prompt.
+            max_length=max(2 * cap, len(prompt) + cap),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        tokens: list[int] = result.sequences_ids[0]
+        words = [token for token in tokens if token < self._first_special]
+        kept = without_loop(words)
+        hypothesis = Hypothesis(
+            text=self._tokenizer.decode(kept).strip(),
+            tokens=len(kept),
+            # The score is the mean without the end token, whose probability it holds all the same.
+            log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech=result.no_speech_prob,
+            runaway=len(kept) < len(words) or len(tokens) >= cap,
+        )
+        return hypothesis, language
+
+    def _language(self, encoded: Any | None) -> str:
+        """The language of the settings; for `auto`, what the encoded sound seems to be, or else English."""
+        if not self._model.is_multilingual:
+            return "en"
+        if self._settings.language != "auto":
+            return self._settings.language
+        if encoded is None:
+            return "en"
+        token: str = self._model.detect_language(encoded)[0][0][0]
+        return token.strip("<|>")
+
+    def _prompt(self, language: str) -> list[int]:
+        tokenizer = Tokenizer(
+            self._tokenizer, self._model.is_multilingual, task="transcribe", language=language
+        )
+        before: list[int] = []
+        if self._settings.hotwords.strip():
+            words = tokenizer.encode(" " + self._settings.hotwords.strip())
+            before = [tokenizer.sot_prev, *words[:_PROMPT_TOKENS]]
+        # The prompt does not ask to leave out timestamps: with them Whisper knows in a short window when it
+        # is done. Of 52 utterances of 0.5 to 2 s, 9 (tiny.en) and 14 (base) looped without, 1 and 1 with.
+        return [*before, *tokenizer.sot_sequence]
+
+    def _load(self) -> None:
+        settings = self._settings
+        # Without its tokenizer faster-whisper would look for one on the network.
+        missing = [name for name in _REQUIRED_FILES if not (self._model_dir / name).is_file()]
+        if missing:
+            raise StartupError(
+                f"the speech recognition model in {self._model_dir} has no {', '.join(missing)}: "
+                "run `local-voice models pull`"
+            )
+        if settings.device == "cuda":
+            _preload_cublas()
+        try:
+            loaded = WhisperModel(
+                str(self._model_dir),
+                device=settings.device,
+                compute_type=settings.compute_type,
+                cpu_threads=settings.threads,
+                local_files_only=True,
+            )
+            self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
+            self._first_special = self._tokenizer.token_to_id("<|endoftext|>")
+            self._mel = LogMel(self._model.n_mels)
+            self._check_language()
+            for window in WINDOW_SECONDS:
+                self._decode(self._encode(np.zeros(SPEECH_RATE, np.float32), window), 1.0)
+        except StartupError:
+            raise
+        except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, tokenizers Exception.
+            raise StartupError(self._explain(_first_line(error))) from error
+
+    def _check_language(self) -> None:
+        language = self._settings.language
+        if self._model.is_multilingual:
+            if language != "auto" and self._tokenizer.token_to_id(f"<|{language}|>") is None:
+                raise StartupError(
+                    f"Whisper knows no language `{language}`: set stt.language to a code like en or de, "
+                    "or to auto"
+                )
+        elif language not in ("en", "auto"):
+            raise StartupError(
+                f"the model in {self._model_dir} knows only English: set stt.language to en, "
+                "or stt.model to a multilingual model such as whisper-base"
+            )
+
+    def _explain(self, reason: str) -> str:
+        what = f"speech recognition can't start ({reason})"
+        if "libcublas" in reason or "libcudnn" in reason:
+            return f"{what}: install the package nvidia-cublas-cu12, or set stt.device to cpu"
+        if "CUDA" in reason:
+            return f"{what}: run `local-voice doctor` to see what the GPU lacks, or set stt.device to cpu"
+        if "compute type" in reason:
+            return f"{what}: set stt.compute_type to int8 on a CPU, float16 on a GPU"
+        return f"{what}: run `local-voice models verify` to check {self._model_dir}"
+
+
+def _preload_cublas() -> None:
+    """Load cuBLAS 12 from its Python package, if that is installed, where CTranslate2 will find it.
+
+    CTranslate2 asks the loader for `libcublas.so.12` by name; the loader knows no Python packages, but it
+    does know what is already loaded. cuBLAS 13, which comes with newer torch, has another name and stays out
+    of the way.
+    """
+    package = importlib.util.find_spec("nvidia")
+    for folder in package.submodule_search_locations or () if package else ():
+        # libcublasLt first: libcublas needs it.
+        for name in ("libcublasLt.so.12", "libcublas.so.12"):
+            library = Path(folder) / "cublas" / "lib" / name
+            if library.is_file():
+                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

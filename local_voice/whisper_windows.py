@@ -1,0 +1,170 @@
+"""What surrounds a Whisper decode: how much sound to look at, how much text to allow, whether to believe it.
+
+Whisper was trained on 30 s windows and pays for all 30 s however short the sound is. Here the window has the
+utterance's own length; the rules that keep this safe live in this room. It must not know how a model runs.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from local_voice.audio import SPEECH_RATE, Samples
+
+WINDOW_SECONDS = (5, 6, 8, 10, 12, 15, 20, 30)
+"""The window lengths in use, few so that each can be warmed up. 5 s is the shortest that does not loop:
+word errors on 30 utterances under 4 s were 18.4 % at 3 s, 4.6 % at 5 s and 4.6 % at 30 s (whisper-base)."""
+FULL_WINDOW = WINDOW_SECONDS[-1]
+MARGIN_SECONDS = 1.0
+"""Silence after the speech: without any, 13.4 % of words were wrong instead of 4.1 % (whisper-base)."""
+LONGEST_PIECE_SECONDS = 28.0
+"""Longer sound is cut at its quietest points and decoded piece by piece."""
+
+_QUIET_FRAME = SPEECH_RATE // 50
+_QUIET_SPAN = 15
+"""Frames of 20 ms: a cut wants 0.3 s of quiet, longer than the stop inside a word."""
+_SILENT_RMS = 10 ** (-70 / 20)
+"""Quieter than any room through any microphone: digital silence with its rounding noise."""
+
+
+def window_seconds(speech_seconds: float) -> int:
+    """The window for a piece of sound of this length: at least 5 s, and 1 s longer than the sound.
+
+    Never 1.6 s (models with 80 mel bands) nor 2.56 s (128 bands): an encoder output of as many steps as
+    there are bands is taken for a spectrogram by CTranslate2 and encoded once more, without an error.
+    """
+    needed = speech_seconds + MARGIN_SECONDS
+    return next((window for window in WINDOW_SECONDS if window >= needed), FULL_WINDOW)
+
+
+def token_cap(speech_seconds: float) -> int:
+    """Most tokens, timestamps among them, that this much speech can hold: a bound for endless loops.
+
+    Fast English is about 5 a second; a phrase has two timestamps.
+    """
+    return min(math.ceil(7 * speech_seconds) + 12, 220)
+
+
+def is_silent(samples: Samples) -> bool:
+    """No 20 ms of the sound are above -70 dBFS, or it is shorter than that, or it holds NaN."""
+    levels = _levels(samples)
+    return len(levels) == 0 or not float(levels.max()) > _SILENT_RMS
+
+
+def split_at_quiet(samples: Samples) -> list[Samples]:
+    """The sound in order, in pieces of at most 28 s that meet at the quietest moments.
+
+    Every piece but the last is at least 14 s long. Short sound stays in one piece.
+    """
+    longest = round(LONGEST_PIECE_SECONDS * SPEECH_RATE)
+    pieces: list[Samples] = []
+    while len(samples) > longest:
+        levels = _levels(samples[longest // 2 : longest])
+        smooth = np.convolve(levels, np.ones(_QUIET_SPAN), mode="valid")
+        quietest = int(np.argmin(smooth)) + _QUIET_SPAN // 2
+        cut = longest // 2 + quietest * _QUIET_FRAME + _QUIET_FRAME // 2
+        pieces.append(samples[:cut])
+        samples = samples[cut:]
+    return [*pieces, samples]
+
+
+def _levels(samples: Samples) -> Samples:
+    """Root mean square of each 20 ms, shape `(n // 320,)`."""
+    frames = samples[: len(samples) - len(samples) % _QUIET_FRAME].reshape(-1, _QUIET_FRAME)
+    return np.asarray(np.sqrt(np.mean(np.square(frames), axis=1)), np.float32)
+
+
+def without_loop(tokens: Sequence[int]) -> list[int]:
+    """The tokens up to the end of the first round of a loop; all of them when there is none.
+
+    A loop is a run of equal phrases that covers at least 12 tokens in 4 rounds, or 3 rounds of 4 tokens and
+    more. People do say a thing twice ("how do I, how do I"), and "five, five, five, five" is 8 tokens.
+    """
+    for start in range(len(tokens)):
+        for size in range(1, (len(tokens) - start) // 3 + 1):
+            phrase = tokens[start : start + size]
+            rounds = 1
+            while list(tokens[start + rounds * size : start + (rounds + 1) * size]) == list(phrase):
+                rounds += 1
+            if (rounds >= 4 and rounds * size >= 12) or (rounds >= 3 and size >= 4):
+                return list(tokens[: start + size])
+    return list(tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What one decode of one piece of sound says, and how sure Whisper was."""
+
+    text: str
+    """Loops already cut."""
+    tokens: int
+    """Tokens in `text`."""
+    log_probability: float
+    """Mean natural log of the tokens' probabilities."""
+    no_speech: float
+    """Probability that the window holds no speech, 0 to 1."""
+    runaway: bool = False
+    """The text looped or was cut by the token cap."""
+
+
+Doubt: TypeAlias = Literal["silence", "runaway"]
+
+_BLOCKED = frozenset(
+    {
+        "you",
+        "thank you",
+        "thank you very much",
+        "thanks for watching",
+        "thank you for watching",
+        "bye",
+        "please subscribe",
+        "subtitles by the amaraorg community",
+        "i'll see you next time",
+    }
+)
+"""What Whisper likes to write when it hears nothing (Barański et al. 2025, arXiv 2501.11378)."""
+
+
+def doubt(hypothesis: Hypothesis) -> Doubt | None:
+    """Why the text should not be believed: invented out of silence, or a loop. None when it may be.
+
+    The bounds were found on 37 spoken phrases and 44 noises (hiss, hum, clicks, breath, thumps) in windows of
+    5 and 30 s with tiny.en and base: noise had `no_speech` of 0.53 and more. Of the speech only two phrases
+    reached 0.5: one was sure of its words, the other is saved by its second chance in the 30 s window.
+    Whisper's own rule (0.6, and less than -1 in log probability) lets "you" and "Thank you." through.
+    """
+    words = _bare_words(hypothesis.text)
+    unsure = hypothesis.log_probability
+    if not words:
+        return "silence"
+    if hypothesis.no_speech > 0.5 and (hypothesis.tokens <= 3 or unsure < -0.8):
+        return "silence"
+    if " ".join(words) in _BLOCKED and (hypothesis.no_speech > 0.4 or unsure < -1.2):
+        return "silence"
+    half = len(words) // 2
+    doubled = len(words) >= 4 and words[:half] == words[half:]
+    if hypothesis.runaway or doubled or compression_ratio(hypothesis.text) > 2.4:
+        return "silence" if hypothesis.no_speech > 0.4 else "runaway"
+    return None
+
+
+def _bare_words(text: str) -> list[str]:
+    """Words in lower case without punctuation."""
+    bare = ("".join(c for c in word.lower() if c.isalnum() or c == "'") for word in text.split())
+    return [word for word in bare if word]
+
+
+def deserves_second_chance(hypothesis: Hypothesis) -> bool:
+    """Whether a doubted text is worth the 30 s window: not when there is hardly a chance of speech."""
+    return hypothesis.no_speech <= 0.7
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of the text over its bytes when deflated; above 2.4 it repeats itself (Whisper's own measure)."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw))
