@@ -16,6 +16,7 @@ FLOORS = (
         "stages",
         "trace",
         "worker",
+        "lifeline",
         "whisper_windows",
     },
     {"engines", "transports", "model_store", "model_catalogue", "model_sources", "convert", "environment"},
