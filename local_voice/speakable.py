@@ -15,6 +15,8 @@ from local_voice.spoken_form import SpokenWord, say
 
 FIRST_WORDS = 3
 """Words before the first clause may end at a comma, colon, semicolon or dash."""
+SOON_WORDS = 4
+"""Words said before the rules for the first clause end: "Sure!" alone is over before the next one is made."""
 FIRST_CONJUNCTION_WORDS = 5
 """Words before the first clause may end at a conjunction that opens a new thought."""
 LATER_WORDS = 10
@@ -83,6 +85,7 @@ class ClauseCutter:
         """Marks that come now belong to the clause before and are dropped: the `!` of `?!`."""
         self._asked = False
         """The model has written something, speakable or not."""
+        self._words_said = 0
         self._said: list[str] = []
         """The clauses so far, in lower case without punctuation."""
 
@@ -148,7 +151,7 @@ class ClauseCutter:
         if len(words) > 1 and self._perhaps_last(words[-2]) and self._opens_sentence(words[-1]):
             return start, True
         thought = words[-1].lower() in _CONJUNCTIONS and len(words) > FIRST_CONJUNCTION_WORDS
-        if thought and not self._said:
+        if thought and self._words_said < SOON_WORDS:
             return start, False
         if len(text) >= LONGEST_CLAUSE:
             return len(text), False
@@ -194,7 +197,7 @@ class ClauseCutter:
 
     def _if_long_enough(self, length: int, *, ends_sentence: bool) -> tuple[int, bool] | None:
         words = sum(any(c.isalnum() for c in word) for word in self._text[:length].split())
-        least = LATER_WORDS if self._said else FIRST_WORDS
+        least = FIRST_WORDS if self._words_said < SOON_WORDS else LATER_WORDS
         return (length, ends_sentence) if ends_sentence or words >= least else None
 
     def _cut(self, length: int, ends_sentence: bool) -> list[Clause]:
@@ -209,6 +212,7 @@ class ClauseCutter:
         if not words:
             return []
         self._said.append(_comparable(text))
+        self._words_said += len(words)
         if self._loops():
             self.cut_off = True
             return []

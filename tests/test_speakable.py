@@ -48,6 +48,8 @@ def written(text: str) -> list[str]:
         # the first clause is short, later ones are not
         ("Well, yes, of course, that is right, my friend, you see.",
          ["Well, yes, of course,", "that is right, my friend, you see."]),
+        ("Sure! The capital of France, my friend, is Paris.",
+         ["Sure!", "The capital of France,", "my friend, is Paris."]),
         ("The answer is three: one, two, three, and then four and five, or six.",
          ["The answer is three:", "one, two, three, and then four and five, or six."]),
         ("I would take the red one because it is nice.",
