@@ -64,7 +64,8 @@ async def ask(
     """
     listener = _Listener(files)
     recording = Recording([read_wav(file) for file in files], paced=False, show=listener)
-    await assistant.converse(recording, trace=trace)
+    async with recording:
+        await assistant.converse(recording, trace=trace)
     if out is not None:
         recording.save(out)
     for answer in listener.answers:

@@ -1,6 +1,6 @@
 """The public Python API: the shared engines, built from settings, and conversations on them.
 
-    async with Assistant(settings) as assistant:
+    async with Assistant(settings) as assistant, transport:
         await assistant.converse(transport)
 
 This is the only room, with the command line, that names concrete engines.
@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -78,10 +78,12 @@ class Assistant:
         await self._stack.aclose()
 
     async def converse(self, transport: Transport, *, trace: Path | None = None) -> Session:
-        """Hold one conversation until the user has gone. Many may run at once on the shared engines."""
-        async with AsyncExitStack() as stack:
+        """Hold one conversation over an entered transport until the user has gone.
+
+        Many may run at once on the shared engines. `trace`: write every event and command to this file.
+        """
+        with ExitStack() as stack:
             writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
-            await stack.enter_async_context(transport)
             session = Session(self._engines, self.settings, transport, trace=writer)
             await session.run()
         return session

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from jiwer import wer
@@ -42,7 +44,8 @@ async def test_an_interruption_keeps_exactly_the_heard_words(assistant, speak, t
         read_wav(speak("Stop it now. How many days are in a week?")),
     ]
     recording = Recording(questions, paced=False, interrupt_after=2.0)
-    session = await assistant.converse(recording)
+    async with recording:
+        session = await assistant.converse(recording)
     history = session.conversation.history
     assert [m.role for m in history] == ["user", "assistant", "user", "assistant"]
     cut = history[1]
@@ -77,11 +80,10 @@ async def test_what_is_no_speech_gets_no_answer(assistant, tmp_path, kind):
 
 
 async def test_two_conversations_at_once_share_nothing(assistant, speak):
-    import asyncio
-
     cats = Recording([read_wav(speak("My cat is called Oscar. What is my cat called?"))], paced=False)
     dogs = Recording([read_wav(speak("My dog is called Bella. What is my dog called?", "rms"))], paced=False)
-    one, two = await asyncio.gather(assistant.converse(cats), assistant.converse(dogs))
+    async with cats, dogs:
+        one, two = await asyncio.gather(assistant.converse(cats), assistant.converse(dogs))
     first = " ".join(m.content for m in one.conversation.history)
     second = " ".join(m.content for m in two.conversation.history)
     assert "cat" in first.lower()

@@ -22,11 +22,11 @@ from typing import Any
 import pytest
 from fake_hub import COMMIT, FakeHub
 
-from local_voice import model_hub
-from local_voice.model_catalogue import Catalogue, hub_model, load_catalogue
-from local_voice.model_files import PullError, UnavailableError, git_sha1_of, readable
-from local_voice.model_hub import Hub
-from local_voice.model_packages import Packages, pip_download
+from local_voice.model_store import hub as hub_module
+from local_voice.model_store.catalogue import Catalogue, hub_model, load_catalogue
+from local_voice.model_store.files import PullError, UnavailableError, git_sha1_of, readable
+from local_voice.model_store.hub import Hub
+from local_voice.model_store.packages import Packages, pip_download
 from local_voice.model_store import ModelStore, weights_root
 from local_voice.stages import StartupError
 
@@ -267,7 +267,7 @@ def test_a_hub_that_never_takes_the_connection_is_noticed_in_time(
 
 
 def test_no_answer_is_waited_for_less_than_five_seconds() -> None:
-    assert model_hub.REACH_SECONDS <= 4.0
+    assert hub_module.REACH_SECONDS <= 4.0
 
 
 def test_a_private_repository_is_explained(store: Any, hub: FakeHub) -> None:
@@ -543,7 +543,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from test_model_store import catalogue, hub_source
-from local_voice.model_hub import Hub
+from local_voice.model_store.hub import Hub
 from local_voice.model_store import ModelStore
 ModelStore(Path({root!r}), catalogue=catalogue(hub_source()), hub=Hub({address!r})).pull("small")
 """

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import platformdirs
 
-from local_voice.model_catalogue import Catalogue, HubSource, Model, Role, load_catalogue, recipe
-from local_voice.model_files import (
+from local_voice.model_store.catalogue import Catalogue, HubSource, Model, Role, load_catalogue, recipe
+from local_voice.model_store.files import (
     LockedFile,
     Look,
     ModelLock,
@@ -33,9 +33,9 @@ from local_voice.model_files import (
     sha256_of,
     write_stamp,
 )
-from local_voice.model_hub import Hub
-from local_voice.model_packages import Packages
-from local_voice.model_pull import Converter, Pull, Tools, convert_in_subprocess
+from local_voice.model_store.hub import Hub
+from local_voice.model_store.packages import Packages
+from local_voice.model_store.pull import Converter, Pull, Tools, convert_in_subprocess
 from local_voice.settings import Profile
 from local_voice.stages import StartupError
 

@@ -16,8 +16,8 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from local_voice.model_catalogue import PackageFile, PackageSource
-from local_voice.model_files import BLOCK, Progress, PullError, UnavailableError, keep, sha256_of
+from local_voice.model_store.catalogue import PackageFile, PackageSource
+from local_voice.model_store.files import BLOCK, Progress, PullError, UnavailableError, keep, sha256_of
 
 POLL_SECONDS = 0.2
 """How often the size of a running download is looked at."""

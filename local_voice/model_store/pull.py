@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_voice.model_catalogue import HubSource, Model, PackageSource, recipe
-from local_voice.model_files import (
+from local_voice.model_store.catalogue import HubSource, Model, PackageSource, recipe
+from local_voice.model_store.files import (
     LockedFile,
     ModelLock,
     Progress,
@@ -30,8 +30,8 @@ from local_voice.model_files import (
     sha256_of,
     write_stamp,
 )
-from local_voice.model_hub import Hub, Wanted
-from local_voice.model_packages import Packages
+from local_voice.model_store.hub import Hub, Wanted
+from local_voice.model_store.packages import Packages
 
 Converter = Callable[[Path, Path, bool, Callable[[str], None]], None]
 """Turns a GGUF file into a new folder; quantized or not; told what it is doing."""

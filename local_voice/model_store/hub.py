@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 import httpx
 
-from local_voice.model_catalogue import HubFile, HubSource
-from local_voice.model_files import (
+from local_voice.model_store.catalogue import HubFile, HubSource
+from local_voice.model_store.files import (
     Progress,
     PullError,
     UnavailableError,
