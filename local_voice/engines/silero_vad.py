@@ -6,8 +6,6 @@ must not know what counts as a pause or a turn: `endpointing.py` judges that.
 
 from __future__ import annotations
 
-import logging
-import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,8 +21,6 @@ WINDOW = 512
 """Samples the network judges at a time at 16 kHz (32 ms)."""
 CONTEXT = 64
 """Samples of the window before, which it wants to see again (snakers4/silero-vad, `utils_vad.py`)."""
-
-log = logging.getLogger(__name__)
 
 
 class SileroVad:
@@ -67,16 +63,8 @@ class SileroStream:
         """That the stream's next window, shape `(512,)` at 16 kHz, is speech; about 0.1 ms of one core."""
         self._input[0, :CONTEXT] = self._input[0, -CONTEXT:]
         self._input[0, CONTEXT:] = window
-        output, state = self._session.run(None, self._feeds)
-        probability = float(output[0, 0])
-        if not math.isfinite(probability):
-            # A NaN sample would live in the recurrent state for ever, and the assistant would be deaf.
-            log.warning("the sound held numbers that are no sound; the voice detector starts afresh")
-            self._input.fill(0.0)
-            self._state.fill(0.0)
-            return 0.0
-        self._state[:] = state
-        return probability
+        output, self._state[:] = self._session.run(None, self._feeds)
+        return float(output[0, 0])
 
 
 def _load(model_path: Path) -> Any:
