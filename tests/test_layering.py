@@ -16,7 +16,6 @@ FLOORS = (
         "stages",
         "trace",
         "worker",
-        "lifeline",
         "whisper_windows",
         "word_alignment",
     },

@@ -253,7 +253,7 @@ def test_an_unreachable_hub_gives_way_to_packages_in_one_line(store: Any) -> Non
 def test_a_hub_that_never_takes_the_connection_is_noticed_in_time(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_hub, "REACH_SECONDS", 0.2)
+    monkeypatch.setattr(hub_module, "REACH_SECONDS", 0.2)
     stuck = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **more: stuck.wait(20) and [])
     small = store(hub_source(), package_source(), address="http://hub.invalid")
