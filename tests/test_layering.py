@@ -21,7 +21,7 @@ FLOORS = (
     },
     {"engines", "transports", "model_store", "convert", "environment", "lifeline", "voice_graph"},
     {"reply", "session"},
-    {"assistant", "ask", "server", "cli", "__main__", "doctor", "settings_sources", "terminal"},
+    {"assistant", "ask", "server", "cli", "__main__", "doctor", "settings_sources", "terminal", "captions"},
 )
 
 ALONE = ("engines", "transports")
