@@ -332,8 +332,8 @@ class Microphone:
             raise StartupError(f"Can't use {names} ({error}); {OTHERWISE}") from error
         self.playout.delay_seconds = self._streams[-1].latency
         self._call = call
-        for line in (heard, spoken):
-            log.info("%s at %d Hz", line.device, line.rate)
+        log.info("microphone: %s at %d Hz", microphone.name, heard.rate)
+        log.info("loudspeaker: %s at %d Hz", loudspeaker.name, spoken.rate)
         return call
 
     def _line(self, direction: Direction, device: Device, rates: tuple[int, ...]) -> Line:
