@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -56,21 +56,21 @@ def is_silent(samples: Samples) -> bool:
     return len(levels) == 0 or not float(levels.max()) > _SILENT_RMS
 
 
-def split_at_quiet(samples: Samples) -> list[Samples]:
+def split_at_quiet(samples: Samples) -> Iterator[Samples]:
     """The sound in order, in pieces of at most 28 s that meet at the quietest moments.
 
-    Every piece but the last is at least 14 s long. Short sound stays in one piece.
+    Every piece but the last is at least 14 s long. Short sound stays in one piece. Looking for a cut takes
+    about 3 ms, so the pieces of a long recording are handed out one by one.
     """
     longest = round(LONGEST_PIECE_SECONDS * SPEECH_RATE)
-    pieces: list[Samples] = []
     while len(samples) > longest:
         levels = _levels(samples[longest // 2 : longest])
         smooth = np.convolve(levels, np.ones(_QUIET_SPAN), mode="valid")
         quietest = int(np.argmin(smooth)) + _QUIET_SPAN // 2
         cut = longest // 2 + quietest * _QUIET_FRAME + _QUIET_FRAME // 2
-        pieces.append(samples[:cut])
+        yield samples[:cut]
         samples = samples[cut:]
-    return [*pieces, samples]
+    yield samples
 
 
 def _levels(samples: Samples) -> Samples:
@@ -85,15 +85,16 @@ def without_loop(tokens: Sequence[int]) -> list[int]:
     A loop is a run of equal phrases that covers at least 12 tokens in 4 rounds, or 3 rounds of 4 tokens and
     more. People do say a thing twice ("how do I, how do I"), and "five, five, five, five" is 8 tokens.
     """
-    for start in range(len(tokens)):
-        for size in range(1, (len(tokens) - start) // 3 + 1):
-            phrase = tokens[start : start + size]
+    text = list(tokens)
+    for start in range(len(text)):
+        for size in range(1, (len(text) - start) // 3 + 1):
+            phrase = text[start : start + size]
             rounds = 1
-            while list(tokens[start + rounds * size : start + (rounds + 1) * size]) == list(phrase):
+            while text[start + rounds * size : start + (rounds + 1) * size] == phrase:
                 rounds += 1
             if (rounds >= 4 and rounds * size >= 12) or (rounds >= 3 and size >= 4):
-                return list(tokens[: start + size])
-    return list(tokens)
+                return text[: start + size]
+    return text
 
 
 @dataclass(frozen=True, slots=True)

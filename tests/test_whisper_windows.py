@@ -63,7 +63,7 @@ def test_long_sound_is_cut_in_its_pauses():
 @given(seconds=st.floats(0, 150), seed=st.integers(0, 9))
 def test_no_sample_is_lost_and_no_piece_is_longer_than_28_s(seconds: float, seed: int):
     samples = np.random.default_rng(seed).standard_normal(round(seconds * 16_000)).astype(np.float32)
-    pieces = split_at_quiet(samples)
+    pieces = list(split_at_quiet(samples))
     assert np.array_equal(np.concatenate(pieces), samples)
     assert all(len(piece) <= 28 * 16_000 for piece in pieces)
     assert all(len(piece) >= 14 * 16_000 for piece in pieces[:-1])

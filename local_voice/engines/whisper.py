@@ -155,8 +155,10 @@ class Whisper:
             return self._settings.language
         if encoded is None:
             return "en"
-        token: str = self._model.detect_language(encoded)[0][0][0]
-        return token.strip("<|>")
+        likeliest = (token.strip("<|>") for token, _ in self._model.detect_language(encoded)[0])
+        # Nynorsk is a way to write Norwegian, which detection calls `no`; what it calls `nn` is noise, for
+        # which it invents "1.5%". Decoded as any other language, noise is noticed.
+        return next(code for code in likeliest if code != "nn")
 
     def _prompt(self, language: str) -> list[int]:
         tokenizer = Tokenizer(

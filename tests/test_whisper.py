@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import ctranslate2
+import jiwer
+import numpy as np
+import pytest
+import pytest_asyncio
+from whisper_normalizer.english import EnglishTextNormalizer
+
+from local_voice.audio import Samples, read_wav, silence
+from local_voice.engines import whisper as whisper_module
+from local_voice.engines.whisper import Whisper
+from local_voice.settings import SttSettings
+from local_voice.stages import StageError, StartupError
+
+DATA = Path(__file__).parent / "data"
+SENTENCES = dict(line.split(" ", 1) for line in (DATA / "transcripts.txt").read_text().splitlines())
+normalise = EnglishTextNormalizer()
+
+
+def sentence(name: str) -> Samples:
+    return read_wav(DATA / f"{name}.wav").samples
+
+
+def hiss(seconds: float, level: float = 0.02) -> Samples:
+    count = round(seconds * 16_000)
+    return (np.random.default_rng(1).standard_normal(count) * level).astype(np.float32)
+
+
+# ---- judgement around a scripted model ------------------------------------------------------------------
+
+
+@dataclass
+class ScriptedModel:
+    """Stands in for CTranslate2: says what is scripted for each window, and notes what it was asked."""
+
+    says: dict[int, tuple[str, float, float]]
+    """Window in seconds -> text, log probability, no-speech probability."""
+    n_mels: int = 80
+    is_multilingual: bool = False
+    windows: list[int] = field(default_factory=list)
+    limits: list[tuple[int, int]] = field(default_factory=list)
+    """For each decode: tokens of the prompt, `max_length`."""
+    error: Exception | None = None
+
+    def encode(self, features: ctranslate2.StorageView) -> int:
+        if self.error is not None:
+            raise self.error
+        return features.shape[2] // 100
+
+    def generate(self, window: int, prompts: list[list[int]], **options: Any) -> list[Any]:
+        self.windows.append(window)
+        self.limits.append((len(prompts[0]), options["max_length"]))
+        text, score, no_speech = self.says[window]
+        tokens = [
+            ScriptedTokenizer.words.setdefault(word, len(ScriptedTokenizer.words)) for word in text.split()
+        ]
+        return [SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=no_speech)]
+
+
+class ScriptedTokenizer:
+    words: dict[str, int] = {}  # noqa: RUF012
+
+    def token_to_id(self, token: str) -> int:
+        return 50_256
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> Any:
+        return SimpleNamespace(ids=list(range(len(text.split()))))
+
+    def decode(self, tokens: list[int]) -> str:
+        known = list(self.words)
+        return " ".join(known[token] for token in tokens)
+
+
+@pytest.fixture
+def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Whisper, ScriptedModel]]:
+    def build(says: dict[int, tuple[str, float, float]], **settings: Any) -> tuple[Whisper, ScriptedModel]:
+        for name in ("model.bin", "config.json", "tokenizer.json"):
+            (tmp_path / name).touch()
+        warm = dict.fromkeys((5, 6, 8, 10, 12, 15, 20, 30), ("warm", -0.1, 0.0))
+        model = ScriptedModel(warm | says)
+        loaded = SimpleNamespace(model=model, hf_tokenizer=ScriptedTokenizer())
+        monkeypatch.setattr(whisper_module, "WhisperModel", lambda *positional, **named: loaded)
+        return Whisper(tmp_path, SttSettings(**settings)), model
+
+    return build
+
+
+async def test_every_window_is_warmed_up_before_the_first_sound(scripted):
+    whisper, model = scripted({})
+    async with whisper:
+        assert model.windows == [5, 6, 8, 10, 12, 15, 20, 30]
+
+
+async def test_a_final_pass_that_looped_is_done_again_in_the_full_window(scripted):
+    loop = "again and again and " + "and again " * 12
+    whisper, model = scripted({5: (loop, -0.2, 0.1), 30: ("again and again", -0.3, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        heard = await whisper.transcribe(hiss(2), final=True)
+    assert heard.text == "again and again"
+    assert model.windows == [5, 30]
+
+
+async def test_a_partial_pass_that_looped_is_cut_and_costs_no_second_decode(scripted):
+    whisper, model = scripted({5: ("tell me " + "more " * 20, -0.2, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        heard = await whisper.transcribe(hiss(2), final=False)
+    assert heard.text == "tell me more"
+    assert model.windows == [5]
+
+
+async def test_a_text_out_of_silence_is_dropped_without_a_second_decode(scripted):
+    whisper, model = scripted({5: ("Thank you.", -0.9, 0.95)})
+    async with whisper:
+        model.windows.clear()
+        assert (await whisper.transcribe(hiss(2), final=True)).text == ""
+    assert model.windows == [5]
+
+
+async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):
+    whisper, _ = scripted({5: ("5 5", -1.0, 0.51), 30: ("5 5", -0.8, 0.34)})
+    async with whisper:
+        assert (await whisper.transcribe(hiss(1), final=True)).text == "5 5"
+
+
+async def test_digital_silence_and_nothing_reach_no_model(scripted):
+    whisper, model = scripted({})
+    async with whisper:
+        model.windows.clear()
+        for samples in (silence(3, 16_000), silence(0, 16_000), np.full(16_000, np.nan, np.float32)):
+            assert (await whisper.transcribe(samples, final=True)).text == ""
+    assert model.windows == []
+
+
+async def test_the_token_cap_holds_behind_a_prompt_of_hotwords_too(scripted):
+    hotwords = " ".join(["name"] * 300)
+    whisper, model = scripted({}, hotwords=hotwords)
+    async with whisper:
+        model.limits.clear()
+        await whisper.transcribe(hiss(2), final=True)
+    ((prompt, limit),) = model.limits
+    assert prompt == 1 + 223 + 1
+    # CTranslate2 stops at min(limit / 2, limit - prompt): 7 tokens a second and 12.
+    assert min(limit // 2, limit - prompt) == 26
+
+
+async def test_a_model_that_fails_at_work_is_a_stage_error(scripted):
+    whisper, model = scripted({})
+    async with whisper:
+        model.error = RuntimeError("CUDA failed with error out of memory\nin some file")
+        with pytest.raises(StageError, match=r"^speech recognition failed: CUDA .* out of memory$") as caught:
+            await whisper.transcribe(hiss(2), final=True)
+        assert caught.value.stage == "stt"
+        model.error = None
+        assert (await whisper.transcribe(hiss(2), final=True)).text == "warm"
+
+
+async def test_finals_go_before_partials_that_came_first(scripted):
+    whisper, _ = scripted({6: ("final", -0.1, 0.1)})
+    done: list[str] = []
+
+    async def listen(seconds: float, *, final: bool) -> None:
+        done.append((await whisper.transcribe(hiss(seconds), final=final)).text)
+
+    async with whisper, asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(listen(2, final=False))
+        await asyncio.sleep(0)
+        tasks.create_task(listen(4.5, final=True))
+    # The first partial's encoding may have begun; its decoding, and all of the others, wait for the final.
+    assert done == ["final", "warm", "warm", "warm"]
+
+
+async def test_a_cancelled_pass_does_not_begin(scripted):
+    whisper, model = scripted({6: ("unwanted", -0.1, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        kept = asyncio.create_task(whisper.transcribe(hiss(2), final=True))
+        dropped = asyncio.create_task(whisper.transcribe(hiss(4.5), final=True))
+        await asyncio.sleep(0)
+        dropped.cancel()
+        assert (await kept).text == "warm"
+    assert dropped.cancelled()
+    assert model.windows == [5]
+
+
+# ---- start-up -------------------------------------------------------------------------------------------
+
+
+async def refused(model_dir: Path, **settings: Any) -> str:
+    with pytest.raises(StartupError) as caught:
+        await Whisper(model_dir, SttSettings(**settings)).__aenter__()
+    return str(caught.value)
+
+
+async def test_a_missing_model_says_how_to_get_it(tmp_path: Path):
+    sentence = await refused(tmp_path / "nowhere")
+    assert "nowhere has no model.bin, config.json, tokenizer.json: run `local-voice models pull`" in sentence
+
+
+async def test_a_missing_tokenizer_is_not_looked_for_on_the_network(tmp_path: Path):
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).touch()
+    assert "has no tokenizer.json" in await refused(tmp_path)
+
+
+@pytest.mark.models
+async def test_a_model_cut_short_says_how_to_check_it(model_path: Callable[[str], Path], tmp_path: Path):
+    shutil.copytree(model_path("whisper-tiny.en"), tmp_path / "cut")
+    whole = (tmp_path / "cut" / "model.bin").read_bytes()
+    (tmp_path / "cut" / "model.bin").write_bytes(whole[: len(whole) // 2])
+    assert "run `local-voice models verify`" in await refused(tmp_path / "cut")
+
+
+@pytest.mark.models
+async def test_settings_that_the_model_can_not_have_say_what_to_set(model_path: Callable[[str], Path]):
+    tiny, base = model_path("whisper-tiny.en"), model_path("whisper-base")
+    assert "knows only English: set stt.language to en" in await refused(tiny, language="de")
+    assert "knows no language `klingon`" in await refused(base, language="klingon")
+    assert "set stt.compute_type to int8 on a CPU" in await refused(tiny, compute_type="float16")
+
+
+@pytest.mark.models
+@pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="this machine has a GPU")
+async def test_cuda_without_a_gpu_says_what_to_do(model_path: Callable[[str], Path]):
+    sentence = await refused(model_path("whisper-tiny.en"), device="cuda", compute_type="float16")
+    assert "set stt.device to cpu" in sentence
+
+
+# ---- real weights on human speech -----------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def tiny(model_path: Callable[[str], Path]) -> AsyncIterator[Whisper]:
+    async with Whisper(model_path("whisper-tiny.en"), SttSettings()) as whisper:
+        yield whisper
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def base(model_path: Callable[[str], Path]) -> AsyncIterator[Whisper]:
+    async with Whisper(model_path("whisper-base"), SttSettings(language="auto")) as whisper:
+        yield whisper
+
+
+async def word_errors(whisper: Whisper, *, final: bool = True) -> float:
+    heard = [(await whisper.transcribe(sentence(name), final=final)).text for name in SENTENCES]
+    return jiwer.wer([normalise(text) for text in SENTENCES.values()], [normalise(text) for text in heard])
+
+
+@pytest.mark.models
+async def test_tiny_mishears_less_than_a_tenth_of_a_readers_words(tiny: Whisper):
+    assert await word_errors(tiny) < 0.10
+    assert await word_errors(tiny, final=False) < 0.10
+
+
+@pytest.mark.models
+async def test_base_mishears_less_than_a_twentieth_and_notices_that_it_is_english(base: Whisper):
+    assert await word_errors(base) < 0.05
+    assert (await base.transcribe(sentence("sense_0930"), final=True)).language == "en"
+
+
+@pytest.mark.models
+async def test_a_minute_of_speech_is_heard_to_its_end(tiny: Whisper):
+    names = [*SENTENCES, *SENTENCES, *SENTENCES][:12]
+    minute = np.concatenate([part for name in names for part in (sentence(name), silence(0.3, 16_000))])
+    assert len(minute) > 60 * 16_000
+    heard = await tiny.transcribe(minute, final=True)
+    assert jiwer.wer(normalise(" ".join(SENTENCES[name] for name in names)), normalise(heard.text)) < 0.05
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("seconds", [0.3, 1.5, 4.0])
+async def test_noise_has_no_words(tiny: Whisper, base: Whisper, seconds: float):
+    time = np.arange(round(seconds * 16_000)) / 16_000
+    hum = (0.05 * np.sin(2 * np.pi * 50 * time) + hiss(seconds, 0.002)).astype(np.float32)
+    clicks = np.zeros(len(time), np.float32)
+    clicks[:: 16_000 // 7] = 0.7
+    for whisper in (tiny, base):
+        for noise in (hiss(seconds, 0.003), hiss(seconds, 0.03), hum, clicks):
+            for final in (True, False):
+                assert (await whisper.transcribe(noise, final=final)).text == ""
+
+
+@pytest.mark.models
+async def test_hotwords_are_spelt_as_they_are_given(tiny: Whisper, model_path: Callable[[str], Path]):
+    unusual = sentence("sense_0880")
+    assert "ill-disposed" not in (await tiny.transcribe(unusual, final=True)).text
+    async with Whisper(model_path("whisper-tiny.en"), SttSettings(hotwords="ill-disposed")) as primed:
+        assert "ill-disposed" in (await primed.transcribe(unusual, final=True)).text
