@@ -159,6 +159,7 @@ def talk(context: Context, input_device: str | None, output_device: str | None) 
 
 
 async def _talk(settings: Settings, trace: Path | None) -> None:
+    from local_voice.captions import Captions
     from local_voice.engines.echo_canceller import EchoCanceller
     from local_voice.transports.microphone import Microphone
     from local_voice.transports.sound_card import choose, list_devices
@@ -166,12 +167,13 @@ async def _talk(settings: Settings, trace: Path | None) -> None:
     found = list_devices()  # a missing microphone is said now, and not after half a minute of loading
     choose(found, "input", settings.audio.input_device)
     choose(found, "output", settings.audio.output_device)
-    microphone = Microphone(settings.audio, EchoCanceller, show=terminal.show_notification)
+    captions = Captions(terminal.out)
+    microphone = Microphone(settings.audio, EchoCanceller, show=captions.show)
     with StartProgress() as progress:
-        async with _assistant(settings, progress) as assistant:
+        async with _assistant(settings, progress) as assistant, microphone:
             progress.finish()
             terminal.err.print("Ready: speak. Ctrl-C stops.")
-            async with microphone:
+            with captions:
                 await assistant.converse(microphone, trace=trace)
     if microphone.failure:
         raise StartupError(microphone.failure)

@@ -21,7 +21,6 @@ from rich.table import Table
 
 from local_voice.settings import Settings
 from local_voice.settings_sources import LEAVES, unit, value
-from local_voice.stages import Caption, Notice, Notification
 
 if TYPE_CHECKING:
     from local_voice.doctor import Finding
@@ -180,18 +179,6 @@ def show_models(listings: Sequence[Listing]) -> None:
         cells = (one.name, one.role or "", size, one.licence, " ".join(one.default), state, one.about)
         table.add_row(*(escape(cell) for cell in cells))
     out.print(table)
-
-
-def show_notification(notification: Notification) -> None:
-    """A conversation through the microphone, as lines of text."""
-    match notification:
-        case Caption("user", _, text, final=True):
-            err.print(f"[bold]You:[/] {escape(text)}")
-        case Caption("assistant", _, text, final=True) as caption:
-            cut = " [dim](interrupted)[/]" if caption.interrupted else ""
-            err.print(f"[bold green]Assistant:[/] {escape(text)}{cut}")
-        case Notice(text):
-            complain(text)
 
 
 MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[bold red]bad [/]"}

@@ -16,7 +16,7 @@ import pytest
 from local_voice import cli, terminal
 from local_voice.ask import Answer
 from local_voice.audio import write_wav
-from local_voice.stages import Caption, Notice, StartupError, Status
+from local_voice.stages import StartupError
 from local_voice.terminal import PullProgress, StartProgress
 
 COMMANDS = ("serve", "talk", "ask", "models", "settings", "doctor", "replay", "devices")
@@ -360,19 +360,6 @@ def test_pull_progress_in_a_log_is_a_line_for_each_tenth_of_large_files_only(cap
     assert len(lines) == 11
     assert lines[0] == "model.bin: 10 of 100 MB"
     assert lines[-1] == "[whisper] is installed."
-
-
-def test_the_microphones_conversation_is_shown_as_lines(capsys):
-    terminal.show_notification(Status("thinking"))
-    terminal.show_notification(Caption("user", 1, "What", final=False))
-    terminal.show_notification(Caption("user", 1, "What is [this]?", final=True))
-    terminal.show_notification(Caption("assistant", 1, "A test", final=True, interrupted=True))
-    terminal.show_notification(Notice("The voice failed."))
-    assert capsys.readouterr().err.splitlines() == [
-        "You: What is [this]?",
-        "Assistant: A test (interrupted)",
-        "Error: The voice failed.",
-    ]
 
 
 def test_the_module_runs_as_a_program():

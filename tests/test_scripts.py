@@ -1,11 +1,13 @@
 """The scripts and the locks: what a stranger's first command stands on."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,32 @@ def test_a_lock_holds_what_pyproject_demands(lock, demands):
         demand = Requirement(text)
         assert canonicalize_name(demand.name) in locked, f"{text} is missing: run scripts/lock"
         assert demand.specifier.contains(locked[canonicalize_name(demand.name)], prereleases=True), text
+
+
+def third_party_imports(folder: str) -> set[str]:
+    """Top-level packages that the files of a folder import, at any place in them."""
+    own = {path.stem for path in (ROOT / folder).rglob("*.py")} | {"local_voice", "benchmarks"}
+    found: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - own - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("local_voice", ["cpu", "cuda"]), ("tests", ["cpu", "dev"]), ("benchmarks", ["dev"])],
+)
+def test_what_is_imported_is_declared(folder, extras):
+    demands = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
+    declared = {canonicalize_name(Requirement(text).name) for text in demands} | {"torch"}  # by way of vLLM
+    owners = packages_distributions()
+    for name in third_party_imports(folder):
+        distributions = {canonicalize_name(owner) for owner in owners.get(name, [name])}
+        assert distributions & declared, f"{folder} imports {name}, which pyproject.toml does not declare"
 
 
 def test_the_cpu_profile_gets_nothing_made_for_a_gpu():
