@@ -33,7 +33,7 @@ from local_voice.reply import closing
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.stages import Engine, LanguageModel, Speech, TextToSpeech, Transport
+from local_voice.stages import Engine, LanguageModel, Speech, StartupError, TextToSpeech, Transport
 from local_voice.trace import TraceWriter
 from local_voice.transcript import Transcript, Word
 
@@ -65,8 +65,11 @@ class Assistant:
         """Raises `StartupError` with a sentence that says what to do."""
         try:
             self._engines = await self._build()
-        except BaseException:
+        except BaseException as error:
             await self._stack.aclose()
+            problems = _startup_errors(error)
+            if problems:
+                raise StartupError(" ".join(dict.fromkeys(map(str, problems)))) from error
             raise
         self.ready = True
         return self
@@ -140,3 +143,10 @@ class Assistant:
             words += [Word(w.text, w.start + offset, w.end + offset) for w in piece.words]
             offset += len(piece.samples) / tts.sample_rate
         return Speech(np.concatenate([piece.samples for piece in pieces]), tuple(words))
+
+
+def _startup_errors(error: BaseException) -> list[StartupError]:
+    """Engines start side by side: what went wrong comes as a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return [found for inner in error.exceptions for found in _startup_errors(inner)]
+    return [error] if isinstance(error, StartupError) else []

@@ -31,11 +31,11 @@ async def test_what_is_the_capital_of_france(assistant, speak, tmp_path):
 
 
 async def test_the_second_turn_remembers_the_first(assistant, speak):
-    questions = [speak("Hello, my favorite color is blue."), speak("What is my favorite color?")]
+    questions = [speak("Hello, my name is Anna."), speak("What is my name?")]
     first, second = await ask(assistant, questions)
     assert first.ok
     assert second.ok
-    assert "blue" in second.answered.lower(), second
+    assert "Anna" in second.answered, second
 
 
 async def test_an_interruption_keeps_exactly_the_heard_words(assistant, speak, tmp_path):
