@@ -173,7 +173,9 @@ class Session:
                 self._judging = self._start(self._judge(command), None, command)
             case Draft():
                 _cancel(self._reply)
-                self._reply = self._start(self._prepare(command), "llm", command)
+                # Made here and not in the task: a release may follow at once and must find the reply.
+                writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
+                self._reply = self._start(self._prepare(command, writer), "llm", command)
             case Release():
                 self.timeline.mark("decided", self._clock())
                 playout.release(command.turn, command.revision)
@@ -247,15 +249,13 @@ class Session:
         self.timeline.mark("turn_completion", self._clock())
         self._tell(TurnCompletion(command.turn, command.revision, round(probability, 4)))
 
-    async def _prepare(self, command: Draft) -> None:
+    async def _prepare(self, command: Draft, writer: PlayoutWriter) -> None:
         llm, limits = self._engines.llm, self._settings.llm
         budget = limits.context_tokens - limits.max_tokens
         messages = prompt(limits.system_prompt, command.messages, budget, llm.count_tokens)
-        key = (command.turn, command.revision)
-        writer = PlayoutWriter(self._transport.playout, *key, self._engines.tts.sample_rate)
 
         def on_clause(clause: Clause) -> None:
-            self._tell(ReplyText(*key, clause.written))
+            self._tell(ReplyText(command.turn, command.revision, clause.written))
 
         def mark(name: str) -> None:
             self.timeline.mark(name, self._clock())

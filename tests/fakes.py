@@ -70,6 +70,9 @@ class ScriptedStt(Entered):
         self.sounds: list[float] = []
         """Seconds of sound in each final pass."""
         self.hangs = False
+        self.gate = asyncio.Event()
+        """Final passes wait for it; open unless a test clears it."""
+        self.gate.set()
 
     async def transcribe(self, samples, *, final: bool) -> Transcript:
         if self.hangs and final:
@@ -77,6 +80,7 @@ class ScriptedStt(Entered):
         if not final:
             return Transcript("partial")
         self.sounds.append(len(samples) / RATE)
+        await self.gate.wait()
         item = self.script.pop(0)
         if isinstance(item, Exception):
             raise item

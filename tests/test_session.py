@@ -28,6 +28,18 @@ async def test_a_question_is_answered_and_remembered():
         assert len(of_kind(Timing, user.notifications)) == 1
 
 
+async def test_a_transcript_that_comes_after_the_turn_is_over_is_still_answered():
+    stt = ScriptedStt("What time is it?")
+    stt.gate.clear()
+    async with conversation(stt, ScriptedLlm("It is noon.")) as (user, session):
+        await user.hear("#" * 20 + "." * 30)
+        assert session.conversation.state == "hearing"
+        stt.gate.set()
+        await settle()
+        assert (await user.listen(1.0)).any()
+        assert session.conversation.history[-1].content == "It is noon."
+
+
 async def test_the_second_turn_is_asked_with_the_first():
     llm = ScriptedLlm("Hello Ann.", "Your name is Ann.")
     async with conversation(ScriptedStt("I am Ann.", "Who am I?"), llm) as (user, _):
