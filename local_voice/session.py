@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from local_voice.audio import Rechunker, Resampler, Tape
@@ -104,6 +104,8 @@ class Session:
         self._final: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
+        self._said = Caption("user", 0, "", final=False)
+        """The newest words of the user."""
         self._caption: Caption | None = None
         self._status = "listening"
 
@@ -179,6 +181,7 @@ class Session:
             case Release():
                 self.timeline.mark("decided", self._clock())
                 playout.release(command.turn, command.revision)
+                self._transport.notify(replace(self._said, final=True))
             case Withdraw():
                 _cancel(self._reply)
                 playout.clear(command.turn, command.revision)
@@ -234,13 +237,11 @@ class Session:
                 transcript = await self._engines.stt.transcribe(sound, final=command.final)
         except TimeoutError as error:
             raise StageError("stt", f"the recogniser took more than {deadline:g} s") from error
-        text = self.conversation.user_text(transcript.text)
+        self._caption_user(command, transcript.text)
         if command.final:
             self.timeline.mark("transcript", self._clock())
-            self._transport.notify(Caption("user", command.turn, text, final=True))
             self._tell(FinalTranscript(command.turn, command.revision, transcript.text))
         else:
-            self._transport.notify(Caption("user", command.turn, text, final=False))
             self._tell(PartialTranscript(command.turn, command.revision, transcript.text))
 
     async def _judge(self, command: PredictTurnEnd) -> None:
@@ -269,6 +270,14 @@ class Session:
         last_voice = command.end - self._settings.turn.pause_seconds
         arrived = [at for end, at in self._arrivals if end <= last_voice + 1e-6]
         self.timeline.start(arrived[-1] if arrived else self._clock())
+
+    def _caption_user(self, command: Transcribe, text: str) -> None:
+        """Show the words of the turn so far. They are final when the reply is released, not before."""
+        if (command.turn, command.revision) == (self.conversation.turn, self.conversation.revision):
+            whole = self.conversation.user_text(text)
+            if whole:
+                self._said = Caption("user", command.turn, whole, final=False)
+                self._transport.notify(self._said)
 
     def _playback_started(self, event: PlaybackStarted) -> None:
         self.timeline.mark("playback", self._clock())

@@ -156,3 +156,11 @@ async def test_partial_words_are_shown_while_the_user_speaks():
         await user.hear("#" * 40)
         captions = of_kind(Caption, user.notifications)
         assert captions[0] == Caption("user", 1, "partial", final=False)
+
+
+async def test_the_words_of_a_pause_are_final_only_when_the_turn_is_over():
+    stt = ScriptedStt("I would", "I would like tea.")
+    async with conversation(stt, ScriptedLlm("No.", "Sure."), turn=0.1) as (user, _):
+        await user.hear("#" * 20 + "." * 10 + "#" * 20 + "." * 50)
+        texts = [(c.text, c.final) for c in of_kind(Caption, user.notifications) if c.text != "partial"]
+        assert texts == [("I would", False), ("I would like tea.", False), ("I would like tea.", True)]
