@@ -88,7 +88,10 @@ class LanguageModel(Engine, Protocol):
         ...
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        """Read a prompt ahead, so that a reply to one that begins alike starts sooner. Raises `StageError`."""
+        """Read a prompt ahead, so that a reply to one that begins alike starts sooner.
+
+        Raises `StageError`.
+        """
         ...
 
     def count_tokens(self, text: str) -> int:

@@ -40,9 +40,7 @@ class Timeline:
         if origin not in self._marks:
             return {}
         zero = self._marks[origin]
-        return {
-            name: self._marks[name] - zero for name in MARKS if name in self._marks and name != origin
-        }
+        return {name: self._marks[name] - zero for name in MARKS if name in self._marks and name != origin}
 
     def line(self) -> str:
         """One line with both clocks: what a person feels, and what the machine spent after deciding."""

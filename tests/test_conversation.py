@@ -259,7 +259,9 @@ events = st.one_of(
     st.builds(FinalTranscript, numbers, numbers, words),
     st.builds(ReplyText, numbers, numbers, words),
     st.builds(PlaybackStarted, numbers, numbers),
-    st.builds(PlaybackEnded, numbers, numbers, st.sampled_from(["", "heard this", "heard that"]), st.booleans()),
+    st.builds(
+        PlaybackEnded, numbers, numbers, st.sampled_from(["", "heard this", "heard that"]), st.booleans()
+    ),
     st.builds(StageFailed, st.sampled_from(["stt", "llm", "tts"]), numbers, numbers, st.just("broken")),
     st.just("transcript"),
     st.just("start"),

@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 from fake_hub import COMMIT, FakeHub
 
+from local_voice.model_store import ModelStore, weights_root
 from local_voice.model_store import hub as hub_module
 from local_voice.model_store.catalogue import Catalogue, hub_model, load_catalogue
 from local_voice.model_store.files import PullError, UnavailableError, git_sha1_of, readable
 from local_voice.model_store.hub import Hub
 from local_voice.model_store.packages import Packages, pip_download
-from local_voice.model_store import ModelStore, weights_root
 from local_voice.stages import StartupError
 
 WEIGHTS = bytes(range(256)) * 800  # 204,800 bytes: several blocks of any buffer

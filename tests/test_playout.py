@@ -49,7 +49,8 @@ def test_a_reply_that_is_still_being_written_waits_in_silence():
 
 
 @pytest.mark.parametrize(
-    ("played", "heard"), [(0, ""), (199, ""), (200, "one"), (499, "one"), (500, "one two"), (900, "one two three")]
+    ("played", "heard"),
+    [(0, ""), (199, ""), (200, "one"), (499, "one"), (500, "one two"), (900, "one two three")],
 )
 def test_a_cut_reports_the_words_that_were_over(played, heard):
     playout, _ = loaded()

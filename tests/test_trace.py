@@ -38,7 +38,9 @@ async def test_a_changed_judgement_is_reported(tmp_path):
     assert "Release" in differences[0]
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", '{"settings": {}}\n{"now": 1}', '{"settings": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "content", ["", "nonsense", '{"settings": {}}\n{"now": 1}', '{"settings": {"x": 1}}']
+)
 def test_what_is_no_trace_is_refused_by_name(tmp_path, content):
     path = tmp_path / "broken.jsonl"
     path.write_text(content)
