@@ -177,7 +177,7 @@ async def test_finals_go_before_partials_that_came_first(scripted):
             tasks.create_task(listen(2, final=False))
         await asyncio.sleep(0)
         tasks.create_task(listen(4.5, final=True))
-    # The first partial's encoding may have begun; its decoding, and all of the others, wait for the final.
+    # Encodings of partials may have begun; no decoding has.
     assert done == ["final", "warm", "warm", "warm"]
 
 
@@ -212,6 +212,31 @@ async def test_a_missing_tokenizer_is_not_looked_for_on_the_network(tmp_path: Pa
     for name in ("model.bin", "config.json"):
         (tmp_path / name).touch()
     assert "has no tokenizer.json" in await refused(tmp_path)
+
+
+async def test_a_gpu_without_cublas_says_what_to_install(scripted):
+    whisper, model = scripted({}, device="cuda", compute_type="float16")
+    model.error = RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+    with pytest.raises(
+        StartupError, match=r"install the package nvidia-cublas-cu12, or set stt\.device to cpu"
+    ):
+        await whisper.__aenter__()
+
+
+async def test_cublas_is_loaded_from_its_python_package(
+    scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "nvidia" / "cublas" / "lib"
+    folder.mkdir(parents=True)
+    for name in ("libcublas.so.12", "libcublasLt.so.12"):
+        (folder / name).touch()
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path / "nvidia")])
+    monkeypatch.setattr(whisper_module.importlib.util, "find_spec", lambda name: package)
+    loaded: list[str] = []
+    monkeypatch.setattr(whisper_module.ctypes, "CDLL", lambda path, mode: loaded.append(Path(path).name))
+    whisper, _ = scripted({}, device="cuda", compute_type="float16")
+    async with whisper:
+        assert loaded == ["libcublasLt.so.12", "libcublas.so.12"]
 
 
 @pytest.mark.models

@@ -63,8 +63,14 @@ class Whisper:
         """Load, and decode once in every window. Raises `StartupError`."""
         try:
             await self._worker.run(self._load)
-        except BaseException:
+            # One job a window, so that Ctrl-C need not wait for all of them.
+            for window in WINDOW_SECONDS:
+                await self._worker.run(self._warm_up, window)
+        except BaseException as error:
             await self._worker.close()
+            # CTranslate2 raises RuntimeError and ValueError, the loader OSError, tokenizers Exception.
+            if isinstance(error, Exception) and not isinstance(error, StartupError):
+                raise StartupError(self._explain(_first_line(error))) from error
             raise
         return self
 
@@ -77,8 +83,8 @@ class Whisper:
     async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
         """Words in `samples`, 16 kHz, shape `(n,)`, any length; no words for silence and noise.
 
-        Cancelling drops what has not begun: each piece of long sound, and within it the encoding and the
-        decoding, begin separately. Raises `StageError`.
+        Cancelling drops what has not begun: every piece of long sound, and the decoding of a partial pass,
+        begins by itself. Raises `StageError`.
         """
         texts: list[str] = []
         language = ""
@@ -107,12 +113,20 @@ class Whisper:
         return Transcript("" if doubted == "silence" else hypothesis.text, language)
 
     async def _pass(self, samples: Samples, window: int, final: bool) -> tuple[Hypothesis, str]:
-        """One encode and one decode, as two jobs: a final pass need not wait for all of a partial one."""
-        priority = _FINAL if final else _PARTIAL
-        encoded = await self._worker.run(self._encode, samples, window, priority=priority)
-        return await self._worker.run(self._decode, encoded, len(samples) / SPEECH_RATE, priority=priority)
+        """One encode and one decode.
+
+        A final pass is one job, so that nothing comes between. A partial one is two, so that a final pass
+        need not wait for all of it, and so that cancelling can drop the second.
+        """
+        if final:
+            return await self._worker.run(self._hear, samples, window, priority=_FINAL)
+        encoded = await self._worker.run(self._encode, samples, window, priority=_PARTIAL)
+        return await self._worker.run(self._decode, encoded, len(samples) / SPEECH_RATE, priority=_PARTIAL)
 
     # ---- on the worker's thread -----------------------------------------------------------------------
+
+    def _hear(self, samples: Samples, window: int) -> tuple[Hypothesis, str]:
+        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE)
 
     def _encode(self, samples: Samples, window: int) -> Any:
         # Silence is appended to the sound, not to its spectrogram: there, zeros would be a loud hiss, and
@@ -158,7 +172,8 @@ class Whisper:
         likeliest = (token.strip("<|>") for token, _ in self._model.detect_language(encoded)[0])
         # Nynorsk is a way to write Norwegian, which detection calls `no`; what it calls `nn` is noise, for
         # which it invents "1.5%". Decoded as any other language, noise is noticed.
-        return next(code for code in likeliest if code != "nn")
+        language: str = next(code for code in likeliest if code != "nn")
+        return language
 
     def _prompt(self, language: str) -> list[int]:
         tokenizer = Tokenizer(
@@ -183,24 +198,20 @@ class Whisper:
             )
         if settings.device == "cuda":
             _preload_cublas()
-        try:
-            loaded = WhisperModel(
-                str(self._model_dir),
-                device=settings.device,
-                compute_type=settings.compute_type,
-                cpu_threads=settings.threads,
-                local_files_only=True,
-            )
-            self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
-            self._first_special = self._tokenizer.token_to_id("<|endoftext|>")
-            self._mel = LogMel(self._model.n_mels)
-            self._check_language()
-            for window in WINDOW_SECONDS:
-                self._decode(self._encode(np.zeros(SPEECH_RATE, np.float32), window), 1.0)
-        except StartupError:
-            raise
-        except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, tokenizers Exception.
-            raise StartupError(self._explain(_first_line(error))) from error
+        loaded = WhisperModel(
+            str(self._model_dir),
+            device=settings.device,
+            compute_type=settings.compute_type,
+            cpu_threads=settings.threads,
+            local_files_only=True,
+        )
+        self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
+        self._first_special = self._tokenizer.token_to_id("<|endoftext|>")
+        self._mel = LogMel(self._model.n_mels)
+        self._check_language()
+
+    def _warm_up(self, window: int) -> None:
+        self._hear(np.zeros(SPEECH_RATE, np.float32), window)
 
     def _check_language(self) -> None:
         language = self._settings.language
