@@ -1,9 +1,9 @@
 """What ties an engine's child processes to us: they end when we end, and they are quiet.
 
 vLLM 0.32 starts its engine core as our child and (on a CPU) a worker as its grandchild. The core does not
-notice when we are killed, prints on our terminal, and takes the terminal's Ctrl-C for itself. A `Lifeline`
-travels inside the configuration that vLLM pickles for its processes; arriving there, before any model is
-touched, it sets all three right. This room knows Linux processes; it must not know what they compute.
+notice when we are killed, and prints on our terminal. A `Lifeline` travels inside the configuration that
+vLLM pickles for its processes; arriving there, before any model is touched, it sets both right. This room
+knows Linux processes; it must not know what they compute.
 """
 
 from __future__ import annotations
@@ -46,8 +46,6 @@ def _arrive(parent: int, log: str) -> Lifeline:
 def _tie(parent: int, log: str) -> None:
     if any(thread.name == "lifeline" for thread in threading.enumerate()):
         return
-    # Blocked, not ignored: vLLM installs a handler of its own later. Our children inherit the mask.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     with contextlib.suppress(OSError):  # a full disk must not stop the engine; then it prints
         file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         sys.stdout.flush()

@@ -14,10 +14,12 @@ import logging
 import multiprocessing
 import os
 import re
+import signal
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
 from itertools import chain, count, repeat
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -282,20 +284,26 @@ class VllmEngine:
         self._strangers = {process.pid for process in multiprocessing.active_children()}
         self._building = True
         try:
-            engine = self._construct()
+            # In no local variable: a module that vLLM imports keeps our frames, and them with it, for ever.
+            self._built = self._construct()
         except ImportError as error:
             raise StartupError(f"vLLM can't be imported ({error}); run `scripts/start`.") from error
         except Exception as error:  # vLLM raises bare ValueError, RuntimeError, pydantic's and more
             raise StartupError(self._failure(error)) from error
         finally:
             self._building = False
-        self._built = engine
         self._family = Family(core.pid for core in self._cores() if core.pid is not None)
         if self._tokenizer is None:
             # A copy, because vLLM's renderer uses its own on other threads.
-            self._tokenizer = copy.deepcopy(engine.get_tokenizer())
+            self._tokenizer = copy.deepcopy(self._built.get_tokenizer())
 
     def _construct(self) -> AsyncLLM:
+        # A core that was killed leaves shared memory, which Python's tracker frees, but not without a word.
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+        # Children inherit this thread's mask: the terminal's Ctrl-C is for us, who end them in order. The
+        # tracker goes first, because starting it unblocks the signal again (CPython 3.11 to 3.13).
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         # The lifeline travels by pickle, and a fork would inherit our threads' locks.
         os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
         if self._profile == "cpu":
@@ -304,7 +312,7 @@ class VllmEngine:
             # Each start would warn of what we chose on purpose (eager mode, no Triton), and an engine that
             # ends prints a traceback that says less than our own line. What matters is raised as well.
             logging.getLogger("vllm").setLevel(logging.CRITICAL)
-            logging.getLogger("torch").setLevel(logging.ERROR)
+            os.environ.setdefault("TORCH_LOGS", "-torch._library.triton")
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -356,7 +364,7 @@ class VllmEngine:
             self._family.ask_to_end()  # the core would wait 4 s for its worker, which this wakes at once
             engine.shutdown(timeout=SHUTDOWN_SECONDS)
             del engine
-            gc.collect()  # it is part of a cycle, and would print a traceback when the interpreter ends
+            gc.collect()  # it is part of cycles, and would print a traceback when the interpreter ends
         self._family.end()
 
 
