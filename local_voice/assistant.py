@@ -35,7 +35,7 @@ from local_voice.settings import Settings
 from local_voice.speakable import Clause, ClauseCutter
 from local_voice.stages import Engine, LanguageModel, Speech, StartupError, TextToSpeech, Transport
 from local_voice.trace import TraceWriter
-from local_voice.transcript import Transcript, Word
+from local_voice.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -137,12 +137,7 @@ class Assistant:
         for clause in clauses:
             async with closing(tts.synthesize(clause)) as stream:
                 pieces += [piece async for piece in stream]
-        words: list[Word] = []
-        offset = 0.0
-        for piece in pieces:
-            words += [Word(w.text, w.start + offset, w.end + offset) for w in piece.words]
-            offset += len(piece.samples) / tts.sample_rate
-        return Speech(np.concatenate([piece.samples for piece in pieces]), tuple(words))
+        return Speech(np.concatenate([piece.samples for piece in pieces]), ())
 
 
 def _startup_errors(error: BaseException) -> list[StartupError]:

@@ -73,7 +73,8 @@ class Engines:
     llm: LanguageModel
     tts: TextToSpeech
     apologies: dict[str, Speech]
-    """Each sentence of `conversation.APOLOGIES` as sound at `tts.sample_rate`."""
+    """Each sentence of `conversation.APOLOGIES` as sound at `tts.sample_rate`, without its words: they are
+    not what the model said."""
 
 
 class Session:
@@ -196,6 +197,7 @@ class Session:
                 writer.write(self._engines.apologies[command.text])
                 writer.finish()
                 playout.release(command.turn, command.revision)
+                self._transport.notify(Caption("assistant", command.turn, command.text, final=True))
 
     def _start(
         self,

@@ -188,7 +188,7 @@ async def conversation(
 ) -> AsyncIterator[tuple[HandTransport, Session]]:
     """A running session on scripted engines; leaves when the block ends."""
     transport = HandTransport()
-    apologies = {text: tone(text) for text in APOLOGIES.values()}
+    apologies = {text: Speech(tone(text).samples, ()) for text in APOLOGIES.values()}
     engines = Engines(LevelVad(), ScriptedTurn(turn), stt, llm, ToneTts(), apologies)
     session = Session(engines, settings or Settings(), transport, trace=trace, clock=lambda: 0.0)
     running = asyncio.create_task(session.run())

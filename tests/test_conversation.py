@@ -199,7 +199,8 @@ def test_a_failed_recogniser_apologises_when_the_user_is_silent():
     given = table.hear("." * 60)
     assert only(Say, given) == [Say(1, 0, APOLOGIES["stt"])]
     table.tell(PlaybackStarted(1, 0))
-    table.tell(PlaybackEnded(1, 0, APOLOGIES["stt"], interrupted=False))
+    table.tell(PlaybackEnded(1, 0, "", interrupted=False))
+    assert table.conversation.history == []
     assert Release(2, 0) in table.ask("Again.")
 
 
@@ -211,7 +212,8 @@ def test_a_failed_draft_apologises_instead_of_the_reply():
     given = table.hear("." * 60)
     assert only(Say, given) == [Say(1, 0, APOLOGIES["llm"])]
     assert only(Release, given) == []
-    assert table.conversation.history == [Message("user", "Hello.")]
+    table.tell(PlaybackEnded(1, 0, "", interrupted=False))
+    assert table.conversation.history == []
 
 
 def test_a_reply_that_fails_midway_ends_with_an_apology():
@@ -219,6 +221,17 @@ def test_a_reply_that_fails_midway_ends_with_an_apology():
     table.ask("Hello.")
     table.tell(PlaybackStarted(1, 0))
     assert table.tell(StageFailed("tts", 1, 0, "broken")) == [Say(1, 0, APOLOGIES["tts"])]
+    table.tell(PlaybackEnded(1, 0, "Half an", interrupted=False))
+    assert table.conversation.history == [Message("user", "Hello."), Message("assistant", "Half an")]
+
+
+def test_a_reply_that_fails_before_its_first_word_takes_the_question_with_it():
+    table = Table()
+    table.ask("Hello.")
+    assert kinds(table.tell(StageFailed("llm", 1, 0, "dead"))) == [Say]
+    table.tell(PlaybackStarted(1, 0))
+    table.tell(PlaybackEnded(1, 0, "", interrupted=False))
+    assert table.conversation.history == []
 
 
 def test_speech_after_a_failure_takes_the_turn_up_again():

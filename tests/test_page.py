@@ -19,7 +19,7 @@ from local_voice.stages import Caption, Notice, Status, Timing
 
 doors = pytest.mark.doors
 RATE = 48_000
-SHOTS = os.environ.get("LOCAL_VOICE_SCREENSHOTS")
+SHOTS = os.environ.get("SCREENSHOTS")
 
 
 def tone(frequency: float, seconds: float) -> np.ndarray:
@@ -65,7 +65,7 @@ async def until(true, seconds: float = 5.0) -> None:
 
 
 async def shot(page, name: str, folder: Path) -> None:
-    """Keep a screenshot where LOCAL_VOICE_SCREENSHOTS says, so that it can be looked at."""
+    """Keep a screenshot where SCREENSHOTS says, so that it can be looked at."""
     path = await page.screenshot(Path(SHOTS or folder) / f"{name}.png")
     assert path.stat().st_size > 5_000
 
