@@ -111,20 +111,23 @@ async def test_a_full_queue_refuses_the_newest_of_the_least_urgent():
 
 
 async def test_closing_refuses_what_waits_lets_what_runs_end_and_leaves_no_thread():
-    gate = Gate()
+    gates = [Gate(), Gate()]
     worker = Worker("closing", threads=2)
-    running = [asyncio.create_task(worker.run(gate)) for _ in range(2)]
-    await gate.wait_entered()
+    running = [asyncio.create_task(worker.run(gate)) for gate in gates]
+    for gate in gates:
+        await gate.wait_entered()
     waiting = asyncio.create_task(worker.run(str, "waiting"))
     await settle()
     closing = asyncio.create_task(worker.close())
     with pytest.raises(WorkerClosedError):
         await waiting
-    gate.opened.set()
+    assert not closing.done()
+    for gate in gates:
+        gate.opened.set()
     await closing
     assert await asyncio.gather(*running) == ["through", "through"]
     await worker.close()
-    assert threads_named("closing") == [] or await gone("closing")
+    assert await gone("closing")
     with pytest.raises(WorkerClosedError):
         await worker.run(str, "too late")
 
