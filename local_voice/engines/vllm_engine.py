@@ -94,11 +94,8 @@ class VllmEngine:
         self._log_file = Path(name)
         try:
             await self._start()
-        except StartupError:
-            await self._builder.close()
-            raise
-        except BaseException:
-            await asyncio.shield(self._leave())
+        except BaseException as error:
+            await asyncio.shield(self._leave(keep_log=isinstance(error, StartupError)))
             raise
         self._keeper = asyncio.create_task(self._keep(), name="vllm-keeper")
         return self
@@ -106,7 +103,7 @@ class VllmEngine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.shield(self._leave())
+        await asyncio.shield(self._leave(keep_log=False))
 
     async def generate(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Pieces of the reply as they are written. Closing the iterator aborts the request.
@@ -260,7 +257,7 @@ class VllmEngine:
                 log.warning("the language model is back after %.1f s", time.monotonic() - began)
                 return
 
-    async def _leave(self) -> None:
+    async def _leave(self, keep_log: bool) -> None:
         self._closing = True
         if self._keeper is not None:
             self._keeper.cancel()
@@ -274,7 +271,8 @@ class VllmEngine:
                     core.kill()
             await asyncio.wait([ended], timeout=0.1)
         await self._builder.close()
-        self._log_file.unlink(missing_ok=True)
+        if not keep_log:
+            self._log_file.unlink(missing_ok=True)
         ended.result()
 
     # ---- on the builder's thread ---------------------------------------------------------------------
@@ -288,6 +286,8 @@ class VllmEngine:
             self._built = self._construct()
         except ImportError as error:
             raise StartupError(f"vLLM can't be imported ({error}); run `scripts/start`.") from error
+        except StartupError:
+            raise
         except Exception as error:  # vLLM raises bare ValueError, RuntimeError, pydantic's and more
             raise StartupError(self._failure(error)) from error
         finally:
@@ -296,6 +296,10 @@ class VllmEngine:
         if self._tokenizer is None:
             # A copy, because vLLM's renderer uses its own on other threads.
             self._tokenizer = copy.deepcopy(self._built.get_tokenizer())
+        if getattr(self._tokenizer, "chat_template", "") is None:
+            raise StartupError(
+                f"{self._model} has no chat template, so it can't converse; choose an instruct model."
+            )
 
     def _construct(self) -> AsyncLLM:
         # A core that was killed leaves shared memory, which Python's tracker frees, but not without a word.
@@ -316,6 +320,8 @@ class VllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        if self._closing:  # importing takes seconds, and nobody wants the engine any more
+            raise StartupError("The language model was not started.")
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()))
 
     def _arguments(self) -> dict[str, Any]:
