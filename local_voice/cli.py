@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -222,7 +222,8 @@ def _print_answers(answers: Sequence[Answer], as_json: bool) -> None:
         click.echo(f"  heard:    {answer.heard or '(nothing)'}")
         click.echo(f"  answered: {answer.answered or '(nothing)'}")
         if answer.seconds:
-            marks = ", ".join(f"{mark} {seconds:.2f} s" for mark, seconds in answer.seconds.items())
+            in_order = sorted(answer.seconds.items(), key=lambda mark: mark[1])
+            marks = ", ".join(f"{mark} {seconds:.2f} s" for mark, seconds in in_order)
             click.echo(f"  times:    {marks}")
         if answer.problem:
             click.echo(f"  problem:  {answer.problem}")
@@ -370,27 +371,40 @@ def _go_offline() -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end; Ctrl-C, SIGTERM and a closed terminal cancel it, so that it can clean up."""
+    """Run `work` to its end; Ctrl-C, SIGTERM and a closed terminal cancel it, so that it can clean up.
+
+    A second signal ends the program at once; the engine's processes see that and end too.
+    Raises `Stopped`.
+    """
     return asyncio.run(_until_told_to_stop(work))
 
 
-async def _until_told_to_stop(work: Awaitable[T]) -> T:
+async def _until_told_to_stop(work: Coroutine[Any, Any, T]) -> T:
     told: list[int] = []
-    task = asyncio.ensure_future(work)
-
-    def stop(number: int) -> None:
-        told.append(number)
-        task.cancel()
-
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+    task = loop.create_task(work)
+
+    def stop(number: int, frame: object) -> None:
+        # A handler of the signal module runs even while the loop is held up by a long import.
+        if told:
+            os._exit(128 + told[0])
+        told.append(number)
+        os.write(2, b"Stopping\n")  # print could meet itself here, in the middle of a line
+        loop.call_soon_threadsafe(task.cancel)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(number, stop)
     try:
         return await task
     except asyncio.CancelledError:
         if told:
             raise Stopped(told[0]) from None
         raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

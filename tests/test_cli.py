@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -245,18 +244,70 @@ def test_ctrl_c_that_a_library_turned_into_another_error_still_ends_with_130(mon
     assert cli.main(["settings"]) == 130
 
 
+@pytest.fixture
+def usual_signals():
+    """As in a terminal, also where the tests run in a background in which Ctrl-C is switched off."""
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield usual
+    assert {number: signal.getsignal(number) for number in usual} == usual
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
 )
-def test_a_signal_lets_the_work_clean_up(monkeypatch, built, question, number, code):
+def test_a_signal_lets_the_work_clean_up(monkeypatch, usual_signals, built, question, number, code):
     async def listen(assistant, files, *, out, trace):
         asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
         await asyncio.Event().wait()
 
     monkeypatch.setattr("local_voice.ask.ask", listen)
-    assert threading.current_thread() is threading.main_thread()
     assert cli.main(["ask", str(question)]) == code
     assert built[0].left
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_cleaning():
+    code = """
+import asyncio, os, signal, time
+from local_voice import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+async def stubborn():
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(50)
+cli.run(stubborn())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopping\n")
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_is_quiet():
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "rich.console":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from local_voice.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (130, "", "")
 
 
 class FakeServer:
@@ -275,7 +326,7 @@ class FakeServer:
         assert not self.warming()
 
 
-def test_serve_says_where_and_stops_cleanly(monkeypatch, capsys, built):
+def test_serve_says_where_and_stops_cleanly(monkeypatch, usual_signals, capsys, built):
     async def enter(self):
         asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
         return self
