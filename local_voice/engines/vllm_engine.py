@@ -175,7 +175,7 @@ class VllmEngine:
             raise StageError("llm", "The language model's process died; it is being restarted.") from None
         except EngineGenerateError as error:
             cause = error.__cause__ or error
-            raise StageError("llm", f"The language model failed: {_first_line(cause)}") from error
+            raise StageError("llm", f"The language model failed: {_first_line(cause)}.") from error
         finally:
             self._running -= 1
             await outputs.aclose()
@@ -194,7 +194,7 @@ class VllmEngine:
             length = len(prompt["prompt_token_ids"])
         except Exception as error:  # the template is the model's own code and may raise anything
             if "context length" not in str(error) and "max_total_tokens" not in str(error):
-                reason = f"The model's chat template refused the conversation: {_first_line(error)}"
+                reason = f"The model's chat template refused the conversation: {_first_line(error)}."
                 raise StageError("llm", reason) from error
             length = self._settings.context_tokens
         if length >= self._settings.context_tokens:
@@ -348,12 +348,12 @@ class VllmEngine:
     def _failure(self, error: Exception) -> str:
         """A sentence with the innermost reason: from the child's log if it has one, else the exception."""
         reasons = EXCEPTION.findall(self._log_file.read_text(errors="replace"))
-        reason = reasons[0] if reasons else _first_line(error)
+        reason = reasons[0].rstrip(".") if reasons else _first_line(error)
         hint = ""
         if re.search(r"memory|KV cache", reason, re.IGNORECASE):
             hint = " Free memory, or lower llm.kv_cache_gib, llm.context_tokens or llm.gpu_memory_fraction."
         return (
-            f"The language model in {self._model} did not start: {reason}{hint} Its log is {self._log_file}."
+            f"The language model in {self._model} did not start: {reason}.{hint} Its log is {self._log_file}."
         )
 
     def _cores(self) -> list[multiprocessing.process.BaseProcess]:
@@ -403,8 +403,8 @@ def _available_memory() -> float:
 
 
 def _first_line(error: BaseException) -> str:
-    """The exception's own words, without the essay that may follow."""
+    """The exception's own words, without the essay that may follow and without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # pydantic: "1 validation error for X", then "Value error, <the reason> [type=...]"
     told = next((line for line in lines if line.startswith("Value error, ")), lines[0] if lines else "")
-    return told.removeprefix("Value error, ").split(" [type=")[0] or type(error).__name__
+    return told.removeprefix("Value error, ").split(" [type=")[0].rstrip(".") or type(error).__name__
