@@ -72,10 +72,10 @@ class Program:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_SECONDS)
 
-    def survivors(self) -> list[str]:
-        """Command lines of processes of its group that are still there, dead ones left out."""
-        listed = subprocess.run(
-            ["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True
-        )
-        rows = (line.split(None, 2) for line in listed.stdout.splitlines())
-        return [row[2] for row in rows if row[0] == str(self.process.pid) and not row[1].startswith("Z")]
+    def processes(self) -> list[tuple[int, str]]:
+        """Number and command line of each process of its group, dead ones left out."""
+        columns = ["ps", "-eo", "pgid=,pid=,stat=,args="]
+        listed = subprocess.run(columns, capture_output=True, text=True, check=True).stdout
+        rows = (line.split(None, 3) for line in listed.splitlines())
+        mine = str(self.process.pid)
+        return [(int(row[1]), row[3]) for row in rows if row[0] == mine and not row[2].startswith("Z")]

@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,7 +72,7 @@ async def test_a_conversation_on_the_page_in_chromium(
     # Off the loop's thread: the wait is real.
     assert await asyncio.to_thread(server.interrupt) == 130, server.output
     assert "Traceback" not in server.output
-    assert server.survivors() == []
+    assert server.processes() == []
 
 
 async def test_a_killed_language_model_is_apologised_for_and_comes_back(
@@ -82,15 +82,10 @@ async def test_a_killed_language_model_is_apologised_for_and_comes_back(
     question = said(speak("What is the capital of France?"))
     sound = np.concatenate((silence(2, RATE), question, silence(8, RATE)))
     write_wav(microphone, [sound], RATE)
-    cores = subprocess.run(
-        ["pgrep", "-g", str(server.process.pid), "-f", "EngineCore"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    cores = [row for row in await asyncio.to_thread(server.processes) if "EngineCore" in row[1]]
     assert cores, "no engine core is running"
-    for core in cores:
-        os.kill(int(core), 9)
+    for number, _ in cores:
+        os.kill(number, signal.SIGKILL)
     async with open_page(f"http://127.0.0.1:{port}", microphone=microphone, loop=True) as page:
         await page.talk()
         await page.wait_for_caption("assistant", "Sorry", turn=1, seconds=30)
@@ -107,7 +102,7 @@ def test_talking_by_microphone_and_loudspeaker(speak: Callable[..., Path], tmp_p
             program.wait_for("Paris", 20.0)
             time.sleep(1.0)
         assert program.interrupt() == 130, program.output
-        assert program.survivors() == []
+        assert program.processes() == []
     reply = tmp_path / "reply.wav"
     write_wav(reply, [heard.samples], SOUND_RATE)
     voiced = np.count_nonzero(np.abs(heard.samples) > 0.01) / SOUND_RATE

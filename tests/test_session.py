@@ -133,7 +133,7 @@ async def test_a_hanging_recogniser_is_given_up():
     stt = ScriptedStt("late")
     stt.hangs = True
     settings = Settings(stt=SttSettings(deadline_seconds=0))
-    async with conversation(stt, ScriptedLlm(), settings=settings) as (user, session):
+    async with conversation(stt, ScriptedLlm(), settings=settings) as (user, _):
         await user.hear("#" * 20 + "." * 60)
         assert len(of_kind(Notice, user.notifications)) == 1
         assert (await user.listen(3.0)).any()
