@@ -389,7 +389,9 @@ async def _until_told_to_stop(work: Coroutine[Any, Any, T]) -> T:
         if told:
             os._exit(128 + told[0])
         told.append(number)
-        os.write(2, b"Stopping\n")  # print could meet itself here, in the middle of a line
+        os.write(
+            2, b"Stopping; a second time: at once\n"
+        )  # print could meet itself here, in the middle of a line
         loop.call_soon_threadsafe(task.cancel)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -289,7 +289,7 @@ cli.run(stubborn())
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
     )
-    assert (done.returncode, done.stderr) == (130, "Stopping\n")
+    assert (done.returncode, done.stderr) == (130, "Stopping; a second time: at once\n")
 
 
 def test_ctrl_c_while_the_program_is_being_loaded_is_quiet():
