@@ -4,8 +4,8 @@ A voice is one VITS network. Its first part reads all phonemes and decides how l
 sounds; its second part, a HiFi-GAN of convolutions, turns frames of that into samples and sees only a few
 frames to either side. Run in windows with that many frames around them, the second part gives the same
 samples as in one go. The cut follows streaming-vits (MIT) in its idea, but lies behind the normalising flow
-instead of before it: the window's margin falls from 34 and 28 frames to 12, for 10 to 20 ms more before the
-first sound of a short clause. The file on the disk is never changed; the cut is made in memory at start-up.
+instead of before it: the window's margin falls from 34 and 28 frames to 12 on either side, and the first
+part, which a long clause waits for, does a little more. The file on the disk is never changed; the cut is made in memory at start-up.
 """
 
 from __future__ import annotations
