@@ -5,7 +5,8 @@ sounds; its second part, a HiFi-GAN of convolutions, turns frames of that into s
 frames to either side. Run in windows with that many frames around them, the second part gives the same
 samples as in one go. The cut follows streaming-vits (MIT) in its idea, but lies behind the normalising flow
 instead of before it: the window's margin falls from 34 and 28 frames to 12 on either side, and the first
-part, which a long clause waits for, does a little more. The file on the disk is never changed; the cut is made in memory at start-up.
+part, which a long clause waits for, does a little more. The file on the disk is never changed; the cut is
+made in memory at start-up.
 """
 
 from __future__ import annotations
