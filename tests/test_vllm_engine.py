@@ -91,6 +91,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
         "vllm.sampling_params",
         SamplingParams=lambda **given: SimpleNamespace(**given),
         RequestOutputKind=SimpleNamespace(DELTA="delta"),
+        RepetitionDetectionParams=lambda **given: given,
     )
     install("vllm.renderers.params", ChatParams=lambda **given: SimpleNamespace(**given))
     install(

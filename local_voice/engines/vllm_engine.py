@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 GIB = 1 << 30
 PREFILL_TOKENS: dict[Profile, int] = {"cpu": 512, "cuda": 4096}
 """Prompt tokens computed in one step, which holds up everybody's next token: about 1 s on 2 cores."""
+LOOP = {"min_pattern_size": 3, "max_pattern_size": 30, "min_count": 3}
+"""Ends a reply that says the same 3 to 30 tokens three times running, as a 0.5B model does in 1 of 30."""
 WATCH_SECONDS = 1.0
 """How often an idle engine's pulse is looked at."""
 RETRY_SECONDS = (0.0, 5.0, 15.0, 60.0)
