@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from local_voice.audio import AudioFileError, read_wav
 from local_voice.doctor import examine, model_names, worst
 from local_voice.settings import Settings
 from local_voice.settings_sources import LEAVES, Loaded, allowed, load
+from local_voice.signals import Stopped, run
 from local_voice.stages import StageError, StartupError
 from local_voice.terminal import StartProgress
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from local_voice.assistant import Assistant
     from local_voice.model_store import ModelStore
 
-T = TypeVar("T")
 Command = TypeVar("Command", bound=click.Command)
 
 KNOWN = (StartupError, StageError, AudioFileError)
@@ -56,14 +55,6 @@ class Context:
     @property
     def settings(self) -> Settings:
         return self.load().settings
-
-
-class Stopped(Exception):  # noqa: N818  (not an error: somebody wants us to stop)
-    """The system asked the program to stop."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"signal {number}")
-        self.number = number
 
 
 def setting_flags(command: Command) -> Command:
@@ -368,45 +359,6 @@ def _go_offline() -> None:
     from local_voice.environment import go_offline
 
     go_offline()
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end; Ctrl-C, SIGTERM and a closed terminal cancel it, so that it can clean up.
-
-    A second signal ends the program at once; the engine's processes see that and end too.
-    Raises `Stopped`.
-    """
-    return asyncio.run(_until_told_to_stop(work))
-
-
-async def _until_told_to_stop(work: Coroutine[Any, Any, T]) -> T:
-    told: list[int] = []
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-
-    def stop(number: int, frame: object) -> None:
-        # A handler of the signal module runs even while the loop is held up by a long import.
-        if told:
-            os._exit(128 + told[0])
-        told.append(number)
-        os.write(
-            2, b"Stopping; a second time: at once\n"
-        )  # print could meet itself here, in the middle of a line
-        loop.call_soon_threadsafe(task.cancel)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as `nohup` leaves it
-            signal.signal(number, stop)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if told:
-            raise Stopped(told[0]) from None
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,18 @@ FLOORS = (
     },
     {"engines", "transports", "model_store", "convert", "environment", "lifeline", "voice_graph"},
     {"reply", "session"},
-    {"assistant", "ask", "server", "cli", "__main__", "doctor", "settings_sources", "terminal", "captions"},
+    {
+        "assistant",
+        "ask",
+        "server",
+        "cli",
+        "__main__",
+        "doctor",
+        "settings_sources",
+        "terminal",
+        "signals",
+        "captions",
+    },
 )
 
 ALONE = ("engines", "transports")
