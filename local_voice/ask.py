@@ -40,18 +40,21 @@ class _Listener:
 
     def __call__(self, notification: Notification, question: int) -> None:
         """`question`: number of the file that was being played when this was said."""
-        answer = self.answers[min(question, len(self.answers) - 1)]
         match notification:
             case Caption("user", turn, text, final=True):
-                self._turns[turn] = answer
-                answer.heard = text
+                answer = self._answer(turn, question)
+                answer.heard = f"{answer.heard} {text}".strip()
             case Caption("assistant", turn, text, final=True):
-                reply_to = self._turns.get(turn, answer)
-                reply_to.answered = f"{reply_to.answered} {text}".strip()
+                answer = self._answer(turn, question)
+                answer.answered = f"{answer.answered} {text}".strip()
             case Timing(turn, seconds):
-                self._turns.get(turn, answer).seconds = seconds
+                self._answer(turn, question).seconds = seconds
             case Notice(text):
-                answer.problem = text
+                self.answers[question].problem = text
+
+    def _answer(self, turn: int, question: int) -> Answer:
+        """A turn belongs to the question in which it was first heard of; a long one may hold several."""
+        return self._turns.setdefault(turn, self.answers[question])
 
 
 async def ask(

@@ -233,12 +233,12 @@ class Session:
         sound = self._tape.between(command.start, command.end)
         if command.end - command.start > TAPE_SECONDS:
             log.warning("turn %d: only its last %.0f s are kept", command.turn, TAPE_SECONDS)
-        deadline = self._settings.stt.deadline_seconds
+        deadline = self._settings.stt.deadline_seconds + command.end - command.start
         try:
             async with asyncio.timeout(deadline):
                 transcript = await self._engines.stt.transcribe(sound, final=command.final)
         except TimeoutError as error:
-            raise StageError("stt", f"the recogniser took more than {deadline:g} s") from error
+            raise StageError("stt", f"the recogniser took more than {deadline:.0f} s") from error
         self._caption_user(command, transcript.text)
         if command.final:
             self.timeline.mark("transcript", self._clock())

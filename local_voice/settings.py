@@ -97,7 +97,7 @@ class SttSettings(Section):
     hotwords: str = ""
     """Names and words to expect, separated by spaces."""
     deadline_seconds: Seconds = 15.0
-    """A final transcript that takes longer has failed."""
+    """A final transcript that takes longer than this and the length of its sound has failed."""
 
 
 class LlmSettings(Section):

@@ -1,12 +1,15 @@
 """The carrier on scripted engines: real judgement, real playout, no model and no clock."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from fakes import RATE, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
+from virtual_time import run
 
 from local_voice.conversation import APOLOGIES
 from local_voice.events import Message
-from local_voice.settings import Settings, SttSettings
+from local_voice.settings import Settings
 from local_voice.stages import Caption, Notice, StageError, Status, Timing
 
 
@@ -129,15 +132,20 @@ async def test_a_model_that_dies_midway_is_heard_until_there_and_then_apologises
         assert session.conversation.history[-1].content == "This much is known."
 
 
-async def test_a_hanging_recogniser_is_given_up():
-    stt = ScriptedStt("late")
-    stt.hangs = True
-    settings = Settings(stt=SttSettings(deadline_seconds=0))
-    async with conversation(stt, ScriptedLlm(), settings=settings) as (user, _):
-        await user.hear("#" * 20 + "." * 60)
-        assert len(of_kind(Notice, user.notifications)) == 1
-        assert (await user.listen(3.0)).any()
-        assert of_kind(Caption, user.notifications)[-1].text == APOLOGIES["stt"]
+def test_a_hanging_recogniser_is_given_up_after_its_deadline():
+    async def hang() -> None:
+        stt = ScriptedStt("late")
+        stt.hangs = True
+        async with conversation(stt, ScriptedLlm()) as (user, _):
+            await user.hear("#" * 20 + "." * 60)
+            assert of_kind(Notice, user.notifications) == []
+            await asyncio.sleep(Settings().stt.deadline_seconds + 3.0)
+            assert len(of_kind(Notice, user.notifications)) == 1
+            await user.hear(".")
+            assert (await user.listen(3.0)).any()
+            assert of_kind(Caption, user.notifications)[-1].text == APOLOGIES["stt"]
+
+    run(hang())
 
 
 async def test_leaving_in_the_middle_of_everything_ends_the_session():

@@ -27,6 +27,8 @@ CHUNK_SECONDS = 0.02
 """How much sound passes at a time."""
 CHUNK = round(CHUNK_SECONDS * SPEECH_RATE)
 REPLY_CHUNK = round(CHUNK_SECONDS * RATE)
+QUIET = 0.02
+"""Amplitude below which a chunk of a question is taken for a pause: -34 dB of full scale."""
 PATIENCE_SECONDS = 0.5
 """Unpaced, a chunk of silence passes at least this often: should the conversation be waiting for its
 clock while this room waits for the conversation, both go on, slowly."""
@@ -92,11 +94,11 @@ class Recording:
         for number, sound in enumerate(self._inputs):
             self.question = number
             for samples in _cut(sound):
-                await self._tick(speaking=True)
+                await self._tick(quiet=bool(np.abs(samples).max() < QUIET))
                 yield self._exchange(samples)
             quiet = heard = 0.0
             while not self._is_over(quiet, heard):
-                await self._tick(speaking=False)
+                await self._tick(quiet=True)
                 chunk = self._exchange(np.zeros(CHUNK, np.float32))
                 yield chunk
                 if heard or np.any(self._heard[-1]):
@@ -140,8 +142,8 @@ class Recording:
         self._heard.append(self.playout.read(REPLY_CHUNK))
         return AudioChunk(samples, SPEECH_RATE, start)
 
-    async def _tick(self, *, speaking: bool) -> None:
-        """Wait until the next 20 ms may pass. `speaking`: they belong to a question."""
+    async def _tick(self, *, quiet: bool) -> None:
+        """Wait until the next 20 ms may pass. `quiet`: nobody speaks in them."""
         loop = asyncio.get_running_loop()
         if self._paced:
             self._due += CHUNK_SECONDS
@@ -152,9 +154,10 @@ class Recording:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._reply_ready()
-        elif self._state == "hearing" and not speaking:
-            # The turn's end is a race between this silence and the engines' verdicts: a fair one needs
-            # real time. It costs what a person would wait, 0.3 to 1.4 s.
+        elif self._state == "hearing" and quiet:
+            # A pause is a race between its silence and the engines' verdicts: a fair one needs real time,
+            # within a question (a ten-minute one is transcribed pause by pause) as at its end, where it
+            # costs what a person would wait, 0.3 to 1.4 s.
             await asyncio.sleep(CHUNK_SECONDS)
 
     async def _reply_ready(self) -> None:
