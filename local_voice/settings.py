@@ -103,8 +103,8 @@ class SttSettings(Section):
 class LlmSettings(Section):
     """The language model: vLLM in this program, or any OpenAI-compatible server."""
 
-    model: str = "qwen2.5-coder-0.5b-instruct"
-    """Catalogue name, or a folder with safetensors weights and a chat template."""
+    model: str = "qwen2.5-0.5b-instruct"
+    """Catalogue name, hub repository OWNER/NAME, or folder with safetensors weights and a chat template."""
     url: str = ""
     """Base URL of an OpenAI-compatible server, such as http://gpu2:8000/v1; empty runs vLLM here."""
     remote_model: str = ""
@@ -132,8 +132,8 @@ class LlmSettings(Section):
     kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
     """Memory for the key-value cache."""
     block_size: Tokens = 32
-    """Key-value block: a prompt's beginning is reused in whole blocks, so small is soon. Multiples of 32 suit
-    the CPU's kernel, of 16 the GPU's."""
+    """Key-value block: a prompt's beginning is reused in whole blocks, so small is soon. A multiple of 32 on
+    a CPU, of 16 on a GPU."""
     max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
     """Replies written at the same time."""
     eager: bool = True
