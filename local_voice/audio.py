@@ -120,7 +120,9 @@ def read_wav(path: Path, *, channel: int | None = None) -> AudioChunk:
     try:
         frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
-        reason = "it is empty (0 bytes)" if path.is_file() and path.stat().st_size == 0 else str(error)
+        if not path.is_file():
+            raise AudioFileError(f"there is no file {path}") from error
+        reason = "it is empty (0 bytes)" if path.stat().st_size == 0 else str(error)
         raise AudioFileError(f"can't read {path} as a sound file: {reason}") from error
     if len(frames) == 0:
         raise AudioFileError(f"can't use {path}: it holds no sound")
