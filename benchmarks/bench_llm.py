@@ -72,7 +72,7 @@ async def measure(engine: VllmEngine, report: Report, system: str, rounds: int) 
                 )
                 replies += await asyncio.gather(*map(ask, [engine] * streams, opening, prompts))
             total = sum(reply.tokens for reply in replies) / (time.perf_counter() - began)
-            first = {f"first {k}": v for k, v in percentiles([reply.first for reply in replies]).items()}
+            first = columns([reply.first for reply in replies])
             rate = percentiles([reply.rate for reply in replies])["p50"]
             report.row(f"{streams} at once, {temperature}", **first, rate=rate, total=total)
     aborts, nexts = [], []
