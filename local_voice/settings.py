@@ -116,8 +116,8 @@ class LlmSettings(Section):
         "short sentence, or two at most. Say the answer first. Never use lists, markdown, code, emoji or "
         "links. If you are not sure or did not understand, say so."
     )
-    """What the model is told before the conversation. Short prompts make short replies of a small model. With
-    Qwen's template this one fills two cache blocks to the token, so that a first turn computes its own only."""
+    """What the model is told before the conversation. With Qwen's template this one fills two cache blocks to
+    the token, so that a first turn computes only its own words."""
     temperature: Annotated[float, Field(ge=0, le=2), Unit("0 to 2")] = 0.3
     """Sampling temperature; 0 always takes the likeliest token."""
     max_tokens: Tokens = 220
