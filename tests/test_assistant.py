@@ -40,7 +40,7 @@ async def test_the_second_turn_remembers_the_first(assistant, speak):
 
 async def test_an_interruption_keeps_exactly_the_heard_words(assistant, speak, tmp_path):
     questions = [
-        read_wav(speak("Please tell me a long story about a brave dragon.")),
+        read_wav(speak("How do I make a good cup of tea?")),
         read_wav(speak("Stop it now. How many days are in a week?")),
     ]
     recording = Recording(questions, paced=False, interrupt_after=2.0)

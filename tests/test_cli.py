@@ -360,7 +360,7 @@ def test_each_conversation_of_a_server_has_a_trace_of_its_own():
 def test_models_list_names_roles_and_the_folder(capsys, tmp_path):
     assert cli.main(["models", "list"]) == 0
     shown = capsys.readouterr().out
-    assert "whisper-tiny.en" in shown
+    assert "whisper-base" in shown
     assert "silero-vad-v6" in shown
     assert str(tmp_path / "weights") in shown
 

@@ -118,8 +118,8 @@ def test_free_disk_of_a_folder_that_is_still_to_be_made(tmp_path):
 def test_missing_models_are_bad_and_come_with_their_pull(monkeypatch, tmp_path):
     monkeypatch.setenv("LOCAL_VOICE_MODELS", str(tmp_path))
     findings = {finding.subject: finding for finding in doctor.check_models(CPU)}
-    whisper = findings["model whisper-tiny.en"]
-    assert (whisper.status, whisper.mend) == ("bad", "local-voice models pull whisper-tiny.en")
+    whisper = findings["model whisper-base"]
+    assert (whisper.status, whisper.mend) == ("bad", "local-voice models pull whisper-base")
     assert findings["disk"].found.endswith(str(tmp_path))
     assert len(findings) == 6
 
