@@ -48,6 +48,8 @@ def test_a_users_habits_are_kept_and_inherited_by_children() -> None:
 
 def test_going_offline_too_late_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {})
+    for name in ("huggingface_hub", "vllm"):  # other tests may have imported them
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "transformers", object())
     with pytest.raises(RuntimeError, match="before transformers is imported"):
         environment.go_offline()
