@@ -100,14 +100,24 @@ async def test_every_window_is_warmed_up_before_the_first_sound(scripted):
         assert model.windows == [5, 6, 8, 10, 12, 15, 20, 30]
 
 
-async def test_a_final_pass_that_looped_is_done_again_in_the_full_window(scripted):
+async def test_a_final_pass_that_looped_is_done_again_in_longer_windows_until_one_is_believed(scripted):
     loop = "again and again and " + "and again " * 12
-    whisper, model = scripted({5: (loop, -0.2, 0.1), 30: ("again and again", -0.3, 0.1)})
+    whisper, model = scripted(
+        {5: (loop, -0.2, 0.1), 8: (loop, -0.2, 0.1), 30: ("again and again", -0.3, 0.1)}
+    )
     async with whisper:
         model.windows.clear()
         heard = await whisper.transcribe(hiss(2), final=True)
     assert heard.text == "again and again"
-    assert model.windows == [5, 30]
+    assert model.windows == [5, 8, 30]
+
+
+async def test_a_loop_that_a_slightly_longer_window_undoes_does_not_cost_the_full_one(scripted):
+    whisper, model = scripted({5: ("tell me " + "more " * 20, -0.2, 0.1), 8: ("tell me more", -0.3, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        assert (await whisper.transcribe(hiss(2), final=True)).text == "tell me more"
+    assert model.windows == [5, 8]
 
 
 async def test_a_partial_pass_that_looped_is_cut_and_costs_no_second_decode(scripted):

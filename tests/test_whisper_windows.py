@@ -9,6 +9,7 @@ from local_voice.whisper_windows import (
     deserves_second_chance,
     doubt,
     is_silent,
+    second_chances,
     split_at_quiet,
     token_cap,
     window_seconds,
@@ -122,6 +123,13 @@ def test_what_noise_makes_whisper_say_is_doubted_and_what_people_say_is_not(
     hypothesis: Hypothesis, verdict: str | None
 ):
     assert doubt(hypothesis) == verdict
+
+
+@pytest.mark.parametrize(
+    ("window", "longer"), [(5, (8, 30)), (6, (10, 30)), (15, (20, 30)), (20, (30,)), (30, ())]
+)
+def test_a_second_chance_is_a_little_longer_and_then_the_full_window(window, longer):
+    assert second_chances(window) == longer
 
 
 def test_a_second_chance_is_for_what_may_be_speech():

@@ -1,8 +1,8 @@
 """Whisper: the words in a piece of sound, by faster-whisper on CTranslate2.
 
 A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how); a final pass
-that looks wrong is done again in Whisper's own 30 s window. This room must not know about turns: it is
-given sound and returns words.
+that looks wrong is done again in a longer one, at last in Whisper's own of 30 s. This room must not know
+about turns: it is given sound and returns words.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
 from local_voice.transcript import Transcript
 from local_voice.whisper_windows import (
-    FULL_WINDOW,
     WINDOW_SECONDS,
     Hypothesis,
     deserves_second_chance,
     doubt,
     is_silent,
+    second_chances,
     split_at_quiet,
     token_cap,
     window_seconds,
@@ -107,9 +107,12 @@ class Whisper:
         window = window_seconds(len(samples) / SPEECH_RATE)
         hypothesis, language = await self._pass(samples, window, final)
         doubted = doubt(hypothesis)
-        if doubted and final and window < FULL_WINDOW and deserves_second_chance(hypothesis):
-            hypothesis, language = await self._pass(samples, FULL_WINDOW, final)
-            doubted = doubt(hypothesis)
+        if doubted and final and deserves_second_chance(hypothesis):
+            for longer in second_chances(window, doubted):
+                if doubted is None:
+                    break
+                hypothesis, language = await self._pass(samples, longer, final)
+                doubted = doubt(hypothesis)
         return Transcript("" if doubted == "silence" else hypothesis.text, language)
 
     async def _pass(self, samples: Samples, window: int, final: bool) -> tuple[Hypothesis, str]:
