@@ -31,7 +31,6 @@ _QUIET_SPAN = 15
 _SILENT_RMS = 10 ** (-70 / 20)
 """Quieter than any room through any microphone: digital silence with its rounding noise."""
 
-
 Doubt: TypeAlias = Literal["silence", "runaway"]
 """Why a text is not believed: invented out of silence, or a loop."""
 

@@ -128,8 +128,9 @@ def test_what_noise_makes_whisper_say_is_doubted_and_what_people_say_is_not(
 @pytest.mark.parametrize(
     ("window", "longer"), [(5, (8, 30)), (6, (10, 30)), (15, (20, 30)), (20, (30,)), (30, ())]
 )
-def test_a_second_chance_is_a_little_longer_and_then_the_full_window(window, longer):
-    assert second_chances(window) == longer
+def test_a_loop_is_decoded_again_in_a_longer_window_and_then_in_the_full_one(window, longer):
+    assert second_chances(window, "runaway") == longer
+    assert second_chances(window, "silence") == longer[-1:]
 
 
 def test_a_second_chance_is_for_what_may_be_speech():
