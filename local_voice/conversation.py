@@ -51,7 +51,7 @@ APOLOGIES: dict[Stage, str] = {
 """What the user hears when a stage fails; rendered at start-up, so that no engine is needed.
 
 They are not in the history: a small model that reads them there goes on apologising when it is well again
-(Qwen2.5 0.5B did in 9 turns of 9)."""
+(Qwen2.5-Coder 0.5B did, turn after turn, in the browser test with a killed engine)."""
 
 LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""

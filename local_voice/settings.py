@@ -86,7 +86,7 @@ class SttSettings(Section):
 
     model: str = "whisper-base"
     """Catalogue name, or a folder with a CTranslate2 Whisper model. On human speech base made 6.1 % word
-    errors and 4.0 % in noise at 10 dB where tiny.en made 8.1 and 9.1 %, for 0.06 s more a turn."""
+    errors and 4.0 % in noise at 10 dB where tiny.en made 8.1 and 9.1 %, for 0.06 to 0.1 s more."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model runs."""
     compute_type: str = "int8"
