@@ -291,10 +291,7 @@ def test_a_hung_engine_is_found_by_the_canary_and_replaced(tmp_path: Path) -> No
             await until(lambda: engine.ready)
             assert await reply(engine) == "Back."
 
-    # The canary's clock is the real one; here it runs with the loop's.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vllm_engine.time, "monotonic", lambda: asyncio.get_running_loop().time())
-        virtual(main)
+    virtual(main)
 
 
 @pytest.mark.usefixtures("vllm")

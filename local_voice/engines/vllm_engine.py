@@ -16,7 +16,6 @@ import os
 import re
 import signal
 import tempfile
-import time
 from collections.abc import AsyncGenerator, Sequence
 from itertools import chain, count, repeat
 from multiprocessing import resource_tracker
@@ -170,7 +169,7 @@ class VllmEngine:
                         output = await anext(outputs)
                 except StopAsyncIteration:
                     return
-                self._last_sign = time.monotonic()
+                self._last_sign = _now()
                 limit = self._settings.stall_seconds
                 if text := output.outputs[0].text:
                     yield text
@@ -215,12 +214,12 @@ class VllmEngine:
     # ---- the engine's life ---------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        began = time.monotonic()
+        began = _now()
         await self._builder.run(self._build)
         self._engine = self._built
         with contextlib.suppress(StageError):  # the keeper sees to an engine that can't do even this
             await self._write_one(self._warmed or (Message("user", "Hello."),))
-        self._last_sign = time.monotonic()
+        self._last_sign = _now()
         log.debug("the language model started in %.1f s", self._last_sign - began)
 
     async def _keep(self) -> None:
@@ -239,7 +238,7 @@ class VllmEngine:
         if self._engine is None or self._engine.errored:
             return "its process died"
         canary = self._settings.canary_seconds
-        quiet = not self._running and time.monotonic() - self._last_sign > canary > 0
+        quiet = not self._running and _now() - self._last_sign > canary > 0
         if not (suspect or quiet):
             return ""
         try:
@@ -250,7 +249,7 @@ class VllmEngine:
 
     async def _restart(self, complaint: str) -> None:
         log.error("the language model is being restarted: %s", complaint.rstrip("."))
-        began = time.monotonic()
+        began = _now()
         self._engine = None
         await self._builder.run(self._end)
         for wait in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
@@ -261,7 +260,7 @@ class VllmEngine:
                 log.error("%s", error)
             else:
                 self._suspect.clear()
-                log.warning("the language model is back after %.1f s", time.monotonic() - began)
+                log.warning("the language model is back after %.1f s", _now() - began)
                 return
 
     async def _leave(self, keep_log: bool) -> None:
@@ -415,3 +414,8 @@ def _first_line(error: BaseException) -> str:
     # pydantic: "1 validation error for X", then "Value error, <the reason> [type=...]"
     told = next((line for line in lines if line.startswith("Value error, ")), lines[0] if lines else "")
     return told.removeprefix("Value error, ").split(" [type=")[0].rstrip(".") or type(error).__name__
+
+
+def _now() -> float:
+    """Seconds on the event loop's clock."""
+    return asyncio.get_running_loop().time()
