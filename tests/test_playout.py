@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_voice.events import PlaybackEnded, PlaybackStarted
-from local_voice.playout import FADE_SECONDS, Playout
+from local_voice.playout import DUCKED, FADE_SECONDS, Playout
 from local_voice.transcript import Word
 
 RATE = 1000
@@ -78,6 +78,68 @@ def test_a_cut_fades_and_is_silent_within_one_block():
     fade = round(FADE_SECONDS * RATE)
     assert (np.diff(block[: fade + 1]) <= 0).all()
     assert not block[fade:].any()
+
+
+def test_a_duck_lowers_the_voice_smoothly_and_a_resume_brings_it_back():
+    playout, _ = loaded()
+    playout.release(1, 0)
+    playout.read(100)
+    playout.duck(1, 0)
+    fade = round(FADE_SECONDS * RATE)
+    lowered = playout.read(50)
+    assert (np.diff(lowered[: fade + 1]) <= 0).all()
+    np.testing.assert_allclose(lowered[fade:], 0.5 * DUCKED)
+    playout.resume(1, 0)
+    raised = playout.read(50)
+    assert (np.diff(raised[: fade + 1]) >= 0).all()
+    np.testing.assert_allclose(raised[fade:], 0.5)
+
+
+def test_a_pause_fades_and_a_resume_goes_on_with_the_next_sample():
+    playout, events = Playout(RATE), []
+    playout.on_event = events.append
+    sound = np.linspace(0.1, 0.9, 1000, dtype=np.float32)
+    playout.open(1, 0)
+    playout.write(1, 0, sound)
+    playout.finish(1, 0)
+    playout.release(1, 0)
+    fade = round(FADE_SECONDS * RATE)
+    assert (playout.read(300) == sound[:300]).all()
+    playout.pause(1, 0)
+    silent = playout.read(200)
+    assert (silent[:fade] <= sound[300 : 300 + fade]).all()
+    assert not silent[fade:].any()
+    assert playout.ready(200)
+    playout.resume(1, 0)
+    rest = playout.read(800)
+    assert (np.diff(rest[: fade + 1]) > 0).all()
+    np.testing.assert_allclose(rest[fade:700], sound[300 + fade :])
+    assert [type(event) for event in events] == [PlaybackStarted, PlaybackEnded]
+
+
+def test_a_reply_paused_before_its_first_sample_starts_when_it_is_resumed():
+    playout, events = loaded()
+    playout.pause(1, 0)
+    playout.release(1, 0)
+    assert not playout.read(100).any()
+    assert events == []
+    playout.resume(1, 0)
+    assert playout.read(100).all()
+    assert events == [PlaybackStarted(1, 0)]
+
+
+def test_while_a_reply_is_paused_the_ear_catches_up_and_a_cut_clicks_no_more():
+    playout, _ = loaded()
+    playout.delay_seconds = 0.15
+    playout.release(1, 0)
+    playout.read(300)
+    playout.pause(1, 0)
+    assert playout.heard(1, 0) == ""
+    for _ in range(8):
+        playout.read(20)
+    assert playout.heard(1, 0) == "one"
+    playout.clear(1, 0)
+    assert not playout.read(50).any()
 
 
 def test_what_arrives_for_another_reply_is_dropped():
