@@ -20,7 +20,6 @@ from typing import Self, TypeVar
 import numpy as np
 
 from local_voice.audio import SPEECH_RATE, AudioChunk, Resampler
-from local_voice.conversation import APOLOGIES
 from local_voice.engines.openai_endpoint import OpenAiEndpoint
 from local_voice.engines.piper import Piper
 from local_voice.engines.silero_vad import SileroVad
@@ -30,6 +29,7 @@ from local_voice.engines.whisper import Whisper
 from local_voice.events import Message
 from local_voice.model_store import ModelStore
 from local_voice.reply import closing
+from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings
 from local_voice.speakable import Clause, ClauseCutter
@@ -118,7 +118,7 @@ class Assistant:
             group.create_task(self._enter("turn detector", turn))
             group.create_task(self._enter("speech recogniser", stt))
             group.create_task(self._enter("voice", tts))
-        apologies = {text: await self._render(tts, text) for text in APOLOGIES.values()}
+        apologies = {text: await self._render(tts, text) for text in SENTENCES}
         await llm.warm([Message("system", settings.llm.system_prompt), Message("user", "Hello.")])
         return Engines(vad, turn, stt, llm, tts, apologies)
 

@@ -6,6 +6,7 @@ not know what the sound means.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,12 @@ class AudioChunk:
 def silence(seconds: float, sample_rate: int) -> Samples:
     """Digital silence, shape `(round(seconds * sample_rate),)`."""
     return np.zeros(round(seconds * sample_rate), np.float32)
+
+
+def level(samples: Samples) -> float:
+    """Loudness of sound of shape `(n,)`, dB relative to a full-scale square wave; silence is -100."""
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return 10.0 * math.log10(max(power, 1e-10))
 
 
 class Rechunker:

@@ -6,14 +6,19 @@ as a table. `now` is seconds of audio received; it ticks with every `VoiceActivi
 
 A user's turn: speech -> pause -> final transcript -> a draft reply is prepared -> the silence has lasted
 long enough -> the draft is released. Speech before the release withdraws the draft and the turn goes on
-as a new revision; speech right after it reopens the turn; speech later interrupts the reply.
+as a new revision.
+
+A sound under a reply is an `Overlap`: it opens a turn that is only tentative, ducks the reply and pauses it,
+and its words decide. Words of the user right after the reply began reopen the turn that was answered too
+early; later ones interrupt; a "mm-hm", a cough or the assistant's own echo let the reply go on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Literal
 
+from local_voice.completeness import looks_complete
 from local_voice.endpointing import (
     EPSILON,
     Endpointer,
@@ -28,84 +33,43 @@ from local_voice.events import (
     Event,
     FinalTranscript,
     Interrupt,
+    Joined,
     Message,
+    PartialTranscript,
     PlaybackEnded,
     PlaybackStarted,
     PredictTurnEnd,
+    PushToTalk,
     Release,
+    ReplyText,
     Say,
-    Stage,
     StageFailed,
+    StopSpeaking,
     Transcribe,
     TurnCompletion,
     VoiceActivity,
+    Warm,
     Withdraw,
 )
+from local_voice.hallucinations import invented
+from local_voice.memory import Memory
+from local_voice.overlap import (
+    TAKES_THE_FLOOR,
+    Overlap,
+)
+from local_voice.sentences import APOLOGIES, STILL_THERE, YES
 from local_voice.settings import Settings
-
-APOLOGIES: dict[Stage, str] = {
-    "stt": "Sorry, I could not make that out. Please say it again.",
-    "llm": "Sorry, I can't think right now. Please try again in a moment.",
-    "tts": "Sorry, I lost my voice for a moment. Please try again.",
-}
-"""What the user hears when a stage fails; rendered at start-up, so that no engine is needed.
-
-They are not in the history: a small model that reads them there goes on apologising when it is well again
-(Qwen2.5-Coder 0.5B did, turn after turn, in the browser test with a killed engine)."""
+from local_voice.turns import Reply, UserTurn, plain, same_beginning
 
 LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""
 
+WARM_WORDS = 16
+"""New stable words that are worth reading ahead: vLLM keeps whole blocks of 32 tokens, of which English
+words take about 1.3 each."""
 
-@dataclass(slots=True)
-class _UserTurn:
-    """The user has the floor."""
-
-    start: float
-    segment_start: float
-    """Where the part of the turn begins whose transcript is not fixed yet."""
-    fixed: list[str] = field(default_factory=list)
-    pause_end: float = 0.0
-    """Where the voice was last heard before the pause."""
-    transcript: str | None = None
-    """Of the open segment up to the pause; None until the final pass has answered."""
-    completion: float | None = None
-    asked: bool = False
-    """Smart Turn has been asked in this pause."""
-    ended: str | None = None
-    """Why the silence is judged long enough; None while it is not."""
-    drafted: bool = False
-    failed: Stage | None = None
-    next_partial: float = 0.0
-
-    @property
-    def text(self) -> str:
-        return " ".join(part for part in (*self.fixed, self.transcript) if part)
-
-    def fix_segment(self, start: float) -> None:
-        """Keep the open segment's words and begin another one."""
-        if self.transcript:
-            self.fixed.append(self.transcript)
-        self.segment_start = start
-
-    def go_on(self) -> None:
-        """The user speaks again: everything known about the pause is void."""
-        self.transcript = self.completion = self.ended = self.failed = None
-        self.asked = self.drafted = False
-
-
-@dataclass(slots=True)
-class _Reply:
-    """The assistant has the floor."""
-
-    turn: int
-    revision: int
-    user: _UserTurn | None
-    """The turn it answers, to be reopened if the user goes on at once; None for an apology."""
-    started: float | None = None
-    """When its sound began."""
-    broke_off: bool = False
-    """An engine failed after the release; an apology follows what there is."""
+FALSE_ALARMS = 2
+"""After this many sounds that were no interruption, only words interrupt the reply that goes on."""
 
 
 class Conversation:
@@ -114,27 +78,44 @@ class Conversation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.turn
         self._endpointer = Endpointer(settings.vad, settings.turn)
-        self.history: list[Message] = []
-        """What was said and heard, oldest first, without the system prompt."""
+        self._loud = settings.vad.start_probability
+        self._memory = Memory(settings)
         self.turn = 0
         self.revision = 0
-        self.ended_because = ""
-        """Why the last turn was judged over, for the log."""
-        self._user: _UserTurn | None = None
-        self._reply: _Reply | None = None
+        self._user: UserTurn | None = None
+        self._overlap: Overlap | None = None
+        """The user's turn is tentative: a sound under a reply whose words are not known yet."""
+        self._reply: Reply | None = None
+        self._key_down = False
+        self._echo = False
+        """The assistant may hear itself."""
+        self._first_sound: float | None = None
+        """When the first reply of the conversation began to sound."""
+        self._quiet_since = 0.0
+        self._has_asked_after = False
 
     @property
     def state(self) -> Literal["listening", "hearing", "thinking", "speaking"]:
-        if self._user is not None:
+        if self._user is not None and (self._overlap is None or self._overlap.step == "pause"):
             return "hearing"
         if self._reply is not None:
             return "thinking" if self._reply.started is None else "speaking"
         return "listening"
 
     @property
+    def history(self) -> list[Message]:
+        """What was said and heard, oldest first, without the system prompt."""
+        return self._memory.history
+
+    @property
+    def tentative(self) -> bool:
+        """What is heard now may not be the user's turn at all: it is not to be shown as such."""
+        return self._overlap is not None
+
+    @property
     def replying(self) -> tuple[int, int]:
         """Turn and revision of the reply that has the floor; (0, 0) when none has."""
-        return (self._reply.turn, self._reply.revision) if self._reply is not None else (0, 0)
+        return self._reply.key if self._reply is not None else (0, 0)
 
     def user_text(self, transcript: str) -> str:
         """The whole turn's text, given the newest transcript of its open segment."""
@@ -146,147 +127,330 @@ class Conversation:
         match event:
             case VoiceActivity():
                 return self._hear(event, now)
-            case FinalTranscript() if self._is_open(event.turn, event.revision):
-                return self._transcribed(event.text, now)
-            case TurnCompletion() if self._user is not None and self._is_open(event.turn, event.revision):
+            case PartialTranscript(turn, revision, text) if self._user and self._is_open(turn, revision):
+                return self._partial_words(self._user, text)
+            case FinalTranscript(turn, revision, text) if self._user and self._is_open(turn, revision):
+                self._memory.language = event.language or self._memory.language
+                if self._overlap is not None:
+                    return self._overlap_words(self._overlap, text, now)
+                return self._transcribed(self._user, text, now)
+            case TurnCompletion(turn, revision) if self._user and self._is_open(turn, revision):
                 self._user.completion = event.probability
                 return self._wait(self._user, now)
+            case ReplyText():
+                self._memory.write(event)
             case PlaybackStarted() if self._is_reply(event.turn, event.revision):
-                assert self._reply is not None
-                self._reply.started = now
+                return self._playback_started(now)
             case PlaybackEnded() if self._is_reply(event.turn, event.revision):
-                self._playback_ended(event)
+                return self._playback_ended(event, now)
             case StageFailed():
                 return self._failed(event, now)
+            case Joined():
+                self._echo = event.echo
+            case PushToTalk():
+                return self._press(now) if event.down else self._let_go(now)
+            case StopSpeaking():
+                return self._silence("the user pressed the button")
         return []
 
     # ---- the user's side ------------------------------------------------------------------------------
 
     def _hear(self, event: VoiceActivity, now: float) -> list[Command]:
-        sounding = self._reply is not None and self._reply.started is not None
-        onset = self._settings.interrupt_seconds if sounding else self._settings.start_seconds
-        match self._endpointer.process(event.probability, event.seconds, now, onset):
-            case SpeechStarted(start):
-                return self._speech_started(start, now)
+        turn = self._settings
+        onset = turn.start_seconds if self._reply is None else turn.duck_seconds
+        heard = 0.0 if self._deaf else event.probability
+        fact = self._endpointer.process(heard, event.seconds, now, onset)
+        if self._user is not None and heard >= self._loud:
+            self._user.hear(event)
+        match fact:
+            case SpeechStarted(start) if self._user is None:
+                self._speech_started(start, event, now)
+            case SpeechStarted(start):  # the talk key had opened the turn
+                return self._speech_resumed(start)
             case SpeechResumed(start):
+                if self._user is not None:
+                    self._memory.usual_pause.learn(start - self._user.pause_end)
                 return self._speech_resumed(start)
             case SpeechPaused(end) if self._user is not None:
                 self._user.pause_end = end
                 return [self._transcribe(self._user, now, final=True)]
         if self._user is None:
-            return []
+            return self._idle(now)
+        if self._overlap is not None:
+            return self._overlap_goes_on(self._overlap, now)
         return self._partial(self._user, now) if self._endpointer.speaking else self._wait(self._user, now)
 
-    def _speech_started(self, start: float, now: float) -> list[Command]:
-        from_here = max(0.0, start - self._settings.pre_roll_seconds)
-        reply = self._reply
-        commands: list[Command] = []
-        if reply is not None:
-            commands.append(Interrupt(reply.turn, reply.revision))
-            not_begun = reply.started is None or start <= reply.started + self._settings.yield_seconds
-            if reply.user is not None and not_begun:
-                self._reopen(reply.user, from_here)
-                return commands
-        self.turn += 1
-        self.revision = 0
-        self._user = _UserTurn(from_here, from_here, next_partial=now + self._settings.partial_seconds)
-        return commands
+    @property
+    def _deaf(self) -> bool:
+        mode = self._settings.mode
+        replying = self._reply is not None
+        return (mode == "push_to_talk" and not self._key_down) or (mode == "half_duplex" and replying)
 
-    def _reopen(self, user: _UserTurn, start: float) -> None:
-        """The user had not finished: the reply and the message it answered never were."""
-        self._reply = None
-        if self.history and self.history[-1].role == "user":
-            self.history.pop()
-        user.fix_segment(max(user.pause_end, start))
-        user.go_on()
+    def _speech_started(self, start: float, event: VoiceActivity, now: float) -> None:
+        from_here = max(0.0, start - self._settings.pre_roll_seconds)
+        reply = self._reply if self._reply is not None and not self._reply.cut else None
+        answered = reply.user if reply is not None and self._just_begun(reply, start) else None
+        if answered is not None:
+            self.revision += 1
+            user = answered.continued(from_here)
+        else:
+            self.turn += 1
+            self.revision = 0
+            user = UserTurn(from_here, from_here)
+        user.next_partial = now + self._settings.partial_seconds
+        user.hear(replace(event, seconds=now - start))
         self._user = user
-        self.revision += 1
+        if reply is not None:
+            words_only = reply.dismissed >= FALSE_ALARMS or self._in_grace(now)
+            first_partial = start + self._settings.interrupt_seconds
+            self._overlap = Overlap(reply, user, start, answered is not None, words_only, first_partial)
+
+    def _just_begun(self, reply: Reply, start: float) -> bool:
+        return reply.started is None or start <= reply.started + self._settings.yield_seconds
+
+    def _in_grace(self, now: float) -> bool:
+        """The first reply's first seconds, in which an echo canceller still learns the room."""
+        began = self._first_sound
+        return self._echo and began is not None and now - began < self._settings.echo_grace_seconds
 
     def _speech_resumed(self, start: float) -> list[Command]:
         user = self._user
         if user is None:
             return []
-        commands: list[Command] = [Withdraw(self.turn, self.revision)] if user.drafted else []
+        commands: list[Command] = []
+        if user.drafted is not None:
+            commands.append(Withdraw(self.turn, self.revision, "the user went on"))
         if user.transcript and start - user.segment_start >= self._settings.segment_seconds:
             user.fix_segment(max(user.pause_end, start - self._settings.pre_roll_seconds))
         user.go_on()
         self.revision += 1
         return commands
 
-    def _partial(self, user: _UserTurn, now: float) -> list[Command]:
+    def _partial(self, user: UserTurn, now: float) -> list[Command]:
         spoken = now - user.segment_start
         if not self._settings.partial_seconds or now < user.next_partial or spoken > LONGEST_PARTIAL_SECONDS:
             return []
         user.next_partial = now + self._settings.partial_seconds
         return [self._transcribe(user, now, final=False)]
 
-    def _transcribe(self, user: _UserTurn, now: float, *, final: bool) -> Transcribe:
+    def _transcribe(self, user: UserTurn, now: float, *, final: bool) -> Transcribe:
         return Transcribe(self.turn, self.revision, user.segment_start, now, final)
 
-    def _transcribed(self, text: str, now: float) -> list[Command]:
-        user = self._user
-        assert user is not None
-        user.transcript = text
-        if not user.text:  # a cough, a door: no turn at all
-            self._close_turn()
+    def _partial_words(self, user: UserTurn, text: str) -> list[Command]:
+        before, user.partial = user.partial, text
+        if self._overlap is not None:
+            return self._partial_overlap_words(self._overlap, text)
+        if user.drafted is not None or not self._endpointer.speaking:
             return []
-        user.drafted = True
-        message = Message("user", user.text)
-        return [Draft(self.turn, self.revision, (*self.history, message)), *self._wait(user, now)]
+        words = same_beginning(before, text)
+        if (
+            self._settings.draft_from_partials
+            and plain(before) == plain(text)
+            and looks_complete(text, self._memory.language)
+            and self._reply is None
+        ):
+            return self._draft(user, self.user_text(text))
+        if len(words) >= user.warmed_words + WARM_WORDS and self._reply is None:
+            user.warmed_words = len(words)
+            return [Warm((*self.history, Message("user", self.user_text(" ".join(words)))))]
+        return []
 
-    def _wait(self, user: _UserTurn, now: float) -> list[Command]:
+    def _transcribed(self, user: UserTurn, text: str, now: float) -> list[Command]:
+        user.transcript = "" if invented(text, self._memory.language, user.voiced_seconds) else text
+        if self._reply is not None:
+            return []  # it is being cut, and its last words go into the history first
+        if not user.text:  # a cough, a door: no turn at all
+            self._close_turn(now)
+            return []
+        if self._memory.wants_silence(user):
+            self.history.append(Message("user", user.text))
+            self._close_turn(now)
+            return []
+        said = self._memory.addressed(user)
+        if said is None:
+            self._close_turn(now)
+            return []
+        if not said:
+            self._close_turn(now)
+            return [self._say(YES)]
+        return [*self._draft(user, said), *self._wait(user, now)]
+
+    def _draft(self, user: UserTurn, text: str) -> list[Command]:
+        """Prepare the reply to `text`, unless that has been done."""
+        if user.drafted is not None and plain(user.drafted) == plain(text):
+            return []
+        commands: list[Command] = []
+        if user.drafted is not None:
+            commands.append(Withdraw(self.turn, self.revision, "the words are other ones"))
+            self.revision += 1
+            user.asked = False
+        user.drafted = text
+        commands.append(Draft(self.turn, self.revision, (*self.history, Message("user", text))))
+        return commands
+
+    def _wait(self, user: UserTurn, now: float) -> list[Command]:
         """The user is silent: ask whether that was all, and let the reply go when it surely was."""
-        if self._endpointer.speaking:
+        if self._endpointer.speaking or self._key_down:
             return []
         commands: list[Command] = []
         silence = self._endpointer.silence(now) + EPSILON
-        if not user.asked and silence >= self._settings.predict_seconds:
+        if not user.asked and user.ended is None and silence >= self._settings.predict_seconds:
             user.asked = True
             commands.append(PredictTurnEnd(self.turn, self.revision, user.start, now))
-        enough, why = silence_that_ends(self._settings, user.completion, now - user.start)
-        if user.ended is None and silence >= enough:
-            user.ended = f"{silence:.2f} s of silence, {why}"
-        if user.ended is not None and (user.drafted or user.failed):
-            commands.append(self._give_floor(user, user.ended))
+        if user.ended is None:
+            enough, why = silence_that_ends(self._settings, self._memory.evidence(user, now))
+            if silence >= enough:
+                user.ended = f"{silence:.2f} s of silence, {why}"
+        if user.ended is not None and ((user.transcript is not None and user.drafted) or user.failed):
+            commands.append(self._give_floor(user, user.ended, now))
         return commands
 
-    def _close_turn(self) -> None:
-        self._user = None
+    def _close_turn(self, now: float) -> None:
+        self._user = self._overlap = None
+        self._quiet_since = now
         self._endpointer.reset()
+
+    # ---- a sound under a reply ------------------------------------------------------------------------
+
+    def _overlap_goes_on(self, overlap: Overlap, now: float) -> list[Command]:
+        if not self._endpointer.speaking:
+            return overlap.silence_goes_on(self._settings, self._endpointer.silence(now))
+        commands = overlap.voice_goes_on(self._settings, now)
+        if self._settings.partial_seconds and overlap.wants_partial(now):
+            commands.append(self._transcribe(overlap.user, now, final=False))
+        return commands
+
+    def _partial_overlap_words(self, overlap: Overlap, text: str) -> list[Command]:
+        found = self._memory.verdict(overlap.user, text, overlap.reply.key)
+        return self._commit(overlap, found) if overlap.takes_floor(found, text) else []
+
+    def _overlap_words(self, overlap: Overlap, text: str, now: float) -> list[Command]:
+        """The sound has ended and its words are known."""
+        found = self._memory.verdict(overlap.user, text, overlap.reply.key)
+        if found in TAKES_THE_FLOOR:
+            return [*self._commit(overlap, found), *self._transcribed(overlap.user, text, now)]
+        self._close_turn(now)
+        return overlap.dismiss(found)
+
+    def _commit(self, overlap: Overlap, why: str) -> list[Command]:
+        """The sound was an interruption, or the user had not finished: the turn is no longer tentative."""
+        self._overlap = None
+        if overlap.early:
+            # The reply and the message it answered never were.
+            self._memory.usual_pause.learn(overlap.start - overlap.user.pause_end)
+            self._memory.drop_question()
+            self._reply = None
+        else:
+            overlap.reply.cut = True
+            overlap.user.interrupts = True
+        return [Interrupt(*overlap.reply.key, why)]
 
     # ---- the assistant's side -------------------------------------------------------------------------
 
-    def _give_floor(self, user: _UserTurn, why: str) -> Command:
-        self._close_turn()
-        self.ended_because = why
-        if not user.failed:
-            self.history.append(Message("user", user.text))
-        self._reply = _Reply(self.turn, self.revision, None if user.failed else user)
+    def _give_floor(self, user: UserTurn, why: str, now: float) -> Command:
+        self._close_turn(now)
+        self._has_asked_after = False
         if user.failed:
+            self._reply = Reply(self.turn, self.revision, None)
             return Say(self.turn, self.revision, APOLOGIES[user.failed])
-        return Release(self.turn, self.revision)
+        assert user.drafted is not None
+        self.history.append(Message("user", user.drafted))
+        self._reply = Reply(self.turn, self.revision, user)
+        self._memory.learn_level(user)
+        return Release(self.turn, self.revision, why)
+
+    def _say(self, sentence: str) -> Command:
+        self.turn += 1
+        self.revision = 0
+        self._reply = Reply(self.turn, self.revision, None, says=sentence)
+        return Say(self.turn, self.revision, sentence)
+
+    def _idle(self, now: float) -> list[Command]:
+        """Nobody speaks: ask once whether the user is still there."""
+        idle = self._settings.idle_seconds
+        if self._reply is not None or not idle or self._has_asked_after or now - self._quiet_since < idle:
+            return []
+        self._has_asked_after = True
+        return [self._say(STILL_THERE)]
 
     def _failed(self, event: StageFailed, now: float) -> list[Command]:
+        reply = self._reply
+        if reply is not None and self._is_reply(event.turn, event.revision) and not reply.cut:
+            reply.user = None
+            reply.broke_off = True
+            return [Say(event.turn, event.revision, APOLOGIES[event.stage])]
+        if self._overlap is not None and self._is_open(event.turn, event.revision):
+            return self._overlap_words(self._overlap, "", now)
         if self._user is not None and self._is_open(event.turn, event.revision):
             self._user.failed = event.stage
             return self._wait(self._user, now)
-        if self._reply is not None and self._user is None and self._is_reply(event.turn, event.revision):
-            self._reply.user = None
-            self._reply.broke_off = True
-            return [Say(event.turn, event.revision, APOLOGIES[event.stage])]
         return []
 
-    def _playback_ended(self, event: PlaybackEnded) -> None:
-        broke_off = self._reply is not None and self._reply.broke_off
+    def _playback_started(self, now: float) -> list[Command]:
+        assert self._reply is not None
+        self._reply.started = now
+        if self._first_sound is None:
+            self._first_sound = now
+        return []
+
+    def _playback_ended(self, event: PlaybackEnded, now: float) -> list[Command]:
+        reply = self._reply
+        assert reply is not None
         self._reply = None
-        if event.heard:
-            self.history.append(Message("assistant", event.heard, event.interrupted))
-        elif broke_off and self.history and self.history[-1].role == "user":
-            self.history.pop()  # it got an apology for an answer, and will be said again
+        self._quiet_since = now
+        self._memory.attentive_until = now + self._settings.follow_up_seconds
+        heard = event.heard or (reply.says if not event.interrupted else "")
+        if heard:
+            self.history.append(Message("assistant", heard, event.interrupted))
+        elif reply.broke_off:
+            self._memory.drop_question()  # it got an apology for an answer
+        user = self._user
+        if user is None:
+            return []
+        if self._overlap is not None:  # what began under the reply is a turn of its own now
+            self._overlap = None
+            user.fixed.clear()
+        return self._transcribed(user, user.transcript, now) if user.transcript is not None else []
+
+    # ---- the talk key and the button -------------------------------------------------------------------
+
+    def _press(self, now: float) -> list[Command]:
+        if self._key_down:
+            return []
+        self._key_down = True
+        commands = self._silence("the user pressed the talk key")
+        if self._user is not None:
+            return [*commands, *self._speech_resumed(now)]
+        self.turn += 1
+        self.revision = 0
+        self._user = UserTurn(now, now, next_partial=now + self._settings.partial_seconds)
+        return commands
+
+    def _let_go(self, now: float) -> list[Command]:
+        if not self._key_down:
+            return []
+        self._key_down = False
+        user = self._user
+        if user is None:
+            return []
+        user.ended = "the user let the talk key go"
+        if user.transcript is not None and not self._endpointer.speaking:
+            return self._wait(user, now)
+        self._endpointer.reset()
+        user.pause_end = now
+        return [self._transcribe(user, now, final=True)]
+
+    def _silence(self, why: str) -> list[Command]:
+        """Cut the reply, whoever may be speaking."""
+        if self._reply is None or self._reply.cut:
+            return []
+        if self._overlap is not None:
+            return self._commit(self._overlap, why)
+        self._reply.cut = True
+        return [Interrupt(*self.replying, why)]
 
     def _is_open(self, turn: int, revision: int) -> bool:
         return self._user is not None and (self.turn, self.revision) == (turn, revision)
 
     def _is_reply(self, turn: int, revision: int) -> bool:
-        reply = self._reply
-        return reply is not None and (reply.turn, reply.revision) == (turn, revision)
+        return (turn, revision) == self.replying and self._reply is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
+from local_voice.completeness import AnswerKind, answers_it, digits_running, last_word_holds, looks_complete
 from local_voice.settings import TurnSettings, VadSettings
 
 EPSILON = 1e-6
@@ -17,6 +18,9 @@ EPSILON = 1e-6
 
 RESUME_SECONDS = 0.064
 """Voice needed within a pause to go on with the turn: one loud window alone is a click or a breath."""
+
+PAST_USUAL_PAUSE = 0.1
+"""Seconds: what a pause may last longer than this user's usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class Endpointer:
         self._voiced = False
         self._run_start = 0.0
         self._last_voice = 0.0
+
+    @property
+    def voiced(self) -> bool:
+        """The newest window was voice."""
+        return self._voiced
 
     @property
     def speaking(self) -> bool:
@@ -99,18 +108,74 @@ class Endpointer:
         return fact
 
 
-def silence_that_ends(turn: TurnSettings, completion: float | None, turn_seconds: float) -> tuple[float, str]:
-    """How long the user must be silent for the turn to be over, in seconds, and why.
+class UsualPause:
+    """How long this user pauses within a turn: a running mean that follows the last few pauses."""
 
-    `completion`: Smart Turn's probability that the user is done; None while it is unknown.
-    `turn_seconds`: length of the turn so far.
-    """
-    if turn_seconds > turn.longest_seconds:
+    LONG_ENOUGH = 0.2
+    """Seconds: shorter gaps lie within words and phrases and say nothing about thinking."""
+    WEIGHT = 0.3
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """0 while nothing is known."""
+
+    def learn(self, pause: float) -> None:
+        """The user went on after this much silence."""
+        if pause >= self.LONG_ENOUGH:
+            self.seconds += (self.WEIGHT if self.seconds else 1.0) * (pause - self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about a pause."""
+
+    completion: float | None = None
+    """Smart Turn's probability that the user is done; None while it is unknown."""
+    text: str = ""
+    """The turn's words so far; empty while they are unknown."""
+    language: str = "en"
+    asked_for: AnswerKind = "none"
+    """What the assistant's last question wants to hear."""
+    turn_seconds: float = 0.0
+    """Length of the turn so far."""
+    usual_pause: float = 0.0
+    """`UsualPause.seconds`."""
+    cut_off: bool = False
+    """In this turn the user has been answered too early before."""
+
+
+def silence_that_ends(turn: TurnSettings, evidence: Evidence) -> tuple[float, str]:
+    """How long the user must be silent for the turn to be over, in seconds, and why."""
+    if evidence.turn_seconds > turn.longest_seconds:
         return turn.pause_seconds, "the turn is longer than turn.longest_seconds"
-    if completion is None:
-        return turn.likely_seconds, "the turn detector has not answered"
-    if completion >= turn.confident_probability:
-        return turn.confident_seconds, f"surely done ({completion:.2f})"
-    if completion >= turn.likely_probability:
-        return turn.likely_seconds, f"probably done ({completion:.2f})"
-    return turn.unfinished_seconds, f"sounds unfinished ({completion:.2f})"
+    if hold := last_word_holds(evidence.text, evidence.language):
+        return turn.hold_seconds, hold
+    waits = (turn.confident_seconds, _likely_seconds(turn, evidence.usual_pause), turn.unfinished_seconds)
+    step, why = _step(turn, evidence)
+    if evidence.cut_off and step < 2:
+        return waits[step + 1], f"{why}, but went on after an answer before"
+    return waits[step], why
+
+
+def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
+    """0: surely done, 1: probably done, 2: sounds unfinished; and why."""
+    text, language, asked_for = evidence.text, evidence.language, evidence.asked_for
+    if asked_for == "yes_no" and answers_it(text, asked_for, language):
+        return 0, "answers the question"
+    if asked_for in ("digits", "spelling", "list") or digits_running(text):
+        return 2, "may be spelling, counting or listing"
+    if evidence.completion is None:
+        return 1, "the turn detector has not answered"
+    shown = f"{evidence.completion:.2f}"
+    if evidence.completion >= turn.confident_probability:
+        return 0, f"surely done ({shown})"
+    if evidence.completion >= turn.likely_probability:
+        return 1, f"probably done ({shown})"
+    if evidence.completion >= turn.doubtful_probability and looks_complete(text, language):
+        return 1, f"a complete sentence that sounds unfinished ({shown})"
+    return 2, f"sounds unfinished ({shown})"
+
+
+def _likely_seconds(turn: TurnSettings, usual_pause: float) -> float:
+    """Longer for a user whose pauses are long: just past the usual one."""
+    return min(max(turn.likely_seconds, usual_pause + PAST_USUAL_PAUSE), turn.unfinished_seconds)

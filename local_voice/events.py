@@ -7,7 +7,7 @@ carries `(turn, revision)`; whatever arrives with an old pair is dropped at the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Stage: TypeAlias = Literal["stt", "llm", "tts"]
@@ -28,6 +28,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """The user is there."""
+
+    echo: bool
+    """Their microphone may hear the assistant's loudspeaker."""
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceActivity:
     """One window of the microphone has been judged. The conversation's clock ticks with these."""
 
@@ -35,6 +43,8 @@ class VoiceActivity:
     """That the window holds speech, 0 to 1."""
     seconds: float
     """Length of the window."""
+    level: float = 0.0
+    """Loudness of the window, dB relative to full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,8 @@ class PartialTranscript:
     turn: int
     revision: int
     text: str
+    language: str = ""
+    """Code of the language they are in; empty when nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,8 @@ class FinalTranscript:
     revision: int
     text: str
     """Empty when there was no speech in the sound."""
+    language: str = ""
+    """As in `PartialTranscript`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +118,21 @@ class StageFailed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PushToTalk:
+    """The user pressed the talk key or let it go."""
+
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpeaking:
+    """The user pressed the button that silences the assistant."""
+
+
 Event: TypeAlias = (
-    VoiceActivity
+    Joined
+    | VoiceActivity
     | TurnCompletion
     | PartialTranscript
     | FinalTranscript
@@ -113,6 +140,8 @@ Event: TypeAlias = (
     | PlaybackStarted
     | PlaybackEnded
     | StageFailed
+    | PushToTalk
+    | StopSpeaking
 )
 
 
@@ -144,6 +173,14 @@ class PredictTurnEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """Let the language model read a prompt ahead whose last message is not complete yet."""
+
+    messages: tuple[Message, ...]
+    """As `Draft`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """Prepare a reply, text and sound, and hold it. Has no side effects."""
 
@@ -154,27 +191,41 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class _AboutReply:
+    turn: int
+    revision: int
+    why: str = field(default="", compare=False)
+    """The reason, for the log and the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release(_AboutReply):
     """Let the reply be heard, as soon as there is sound."""
 
-    turn: int
-    revision: int
-
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(_AboutReply):
     """Drop a reply that nobody has heard."""
 
-    turn: int
-    revision: int
+
+@dataclass(frozen=True, slots=True)
+class Duck(_AboutReply):
+    """Lower the reply's voice: somebody may be interrupting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Silence the reply now and stop writing it."""
+class Pause(_AboutReply):
+    """Hold the reply where it is, until it is known what was said."""
 
-    turn: int
-    revision: int
+
+@dataclass(frozen=True, slots=True)
+class Resume(_AboutReply):
+    """Go on with the reply, at full loudness and with the very next sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt(_AboutReply):
+    """Silence the reply now and stop writing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +237,6 @@ class Say:
     text: str
 
 
-Command: TypeAlias = Transcribe | PredictTurnEnd | Draft | Release | Withdraw | Interrupt | Say
+Command: TypeAlias = (
+    Transcribe | PredictTurnEnd | Warm | Draft | Release | Withdraw | Duck | Pause | Resume | Interrupt | Say
+)

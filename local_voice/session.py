@@ -7,33 +7,40 @@ It knows engines and transports solely by the protocols of `stages.py`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-from local_voice.audio import Rechunker, Resampler, Tape
+from local_voice.audio import Rechunker, Resampler, Tape, level
 from local_voice.conversation import Conversation
 from local_voice.events import (
     Command,
     Draft,
+    Duck,
     Event,
     FinalTranscript,
     Interrupt,
+    Joined,
+    Message,
     PartialTranscript,
+    Pause,
     PlaybackEnded,
     PlaybackStarted,
     PredictTurnEnd,
     Release,
     ReplyText,
+    Resume,
     Say,
     Stage,
     StageFailed,
     Transcribe,
     TurnCompletion,
     VoiceActivity,
+    Warm,
     Withdraw,
 )
 from local_voice.history import prompt
@@ -73,7 +80,7 @@ class Engines:
     llm: LanguageModel
     tts: TextToSpeech
     apologies: dict[str, Speech]
-    """Each sentence of `conversation.APOLOGIES` as sound at `tts.sample_rate`, without its words: they are
+    """Each of `sentences.SENTENCES` as sound at `tts.sample_rate`, without its words: they are
     not what the model said."""
 
 
@@ -105,22 +112,27 @@ class Session:
         self._final: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
-        self._said = Caption("user", 0, "", final=False)
-        """The newest words of the user."""
+        self._warming: asyncio.Task[None] | None = None
+        self._shown: Message | None = None
+        """The newest message of the history, as far as its caption has been shown."""
         self._caption: Caption | None = None
         self._status = "listening"
+        self._ended_because = ""
+        """Why the newest turn was judged over."""
 
     async def run(self) -> None:
         """Converse until the transport's sound ends. Cancelling it stops everything at once."""
         loop = asyncio.get_running_loop()
         # The playout speaks from the audio thread; its words are carried over to the loop.
         self._transport.playout.on_event = lambda event: _hand_over(loop, self._tell, event)
+        self._transport.on_control = self._tell
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 await self._listen()
             finally:
                 self._transport.playout.on_event = lambda event: None
-                for task in (self._partial, self._final, self._judging, self._reply):
+                self._transport.on_control = lambda event: None
+                for task in (self._partial, self._final, self._judging, self._reply, self._warming):
                     if task is not None:
                         task.cancel()
 
@@ -130,6 +142,7 @@ class Session:
         rechunk = Rechunker(vad.window)
         resampler: Resampler | None = None
         self._transport.notify(Status("listening"))
+        self._tell(Joined(self._transport.echo))
         async for chunk in self._transport.incoming():
             if resampler is None:
                 resampler = Resampler(chunk.sample_rate, vad.sample_rate)
@@ -137,7 +150,8 @@ class Session:
                 self._tape.push(window)
                 self._arrivals.append((self._tape.seconds, self._clock()))
                 probability = stream.probability(window)
-                self._tell(VoiceActivity(round(probability, 4), vad.window / vad.sample_rate))
+                seconds = vad.window / vad.sample_rate
+                self._tell(VoiceActivity(round(probability, 4), seconds, round(level(window), 1)))
             self._caption_heard()
 
     # ---- events in, commands out ----------------------------------------------------------------------
@@ -156,7 +170,9 @@ class Session:
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
             self._transport.notify(Notice(event.reason))
         for command in commands:
+            log.debug("%.3f s: %s", now, command)
             self._obey(command)
+        self._caption_message()
         if self.conversation.state != self._status:
             self._status = self.conversation.state
             self._transport.notify(Status(self.conversation.state))
@@ -174,18 +190,28 @@ class Session:
                     self._partial = self._start(self._transcribe(command), None, command)
             case PredictTurnEnd():
                 self._judging = self._start(self._judge(command), None, command)
+            case Warm():
+                _cancel(self._warming)
+                self._warming = self._tasks.create_task(self._warm(command))
             case Draft():
+                _cancel(self._warming)
                 _cancel(self._reply)
                 # Made here and not in the task: a release may follow at once and must find the reply.
                 writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
                 self._reply = self._start(self._prepare(command, writer), "llm", command)
             case Release():
                 self.timeline.mark("decided", self._clock())
+                self._ended_because = command.why
                 playout.release(command.turn, command.revision)
-                self._transport.notify(replace(self._said, final=True))
             case Withdraw():
                 _cancel(self._reply)
                 playout.clear(command.turn, command.revision)
+            case Duck():
+                playout.duck(command.turn, command.revision)
+            case Pause():
+                playout.pause(command.turn, command.revision)
+            case Resume():
+                playout.resume(command.turn, command.revision)
             case Interrupt():
                 _cancel(self._reply)
                 ended = playout.clear(command.turn, command.revision)
@@ -239,12 +265,17 @@ class Session:
                 transcript = await self._engines.stt.transcribe(sound, final=command.final)
         except TimeoutError as error:
             raise StageError("stt", f"the recogniser took more than {deadline:.0f} s") from error
-        self._caption_user(command, transcript.text)
+        said = (command.turn, command.revision, transcript.text, transcript.language)
         if command.final:
             self.timeline.mark("transcript", self._clock())
-            self._tell(FinalTranscript(command.turn, command.revision, transcript.text))
+            tentative = self.conversation.tentative
+            self._caption_user(command, transcript.text)
+            self._tell(FinalTranscript(*said))
+            if tentative and self.conversation.state == "hearing":  # they were words after all
+                self._caption_user(command, transcript.text)
         else:
-            self._tell(PartialTranscript(command.turn, command.revision, transcript.text))
+            self._tell(PartialTranscript(*said))
+            self._caption_user(command, transcript.text)
 
     async def _judge(self, command: PredictTurnEnd) -> None:
         sound = self._tape.between(command.start, command.end)
@@ -252,18 +283,25 @@ class Session:
         self.timeline.mark("turn_completion", self._clock())
         self._tell(TurnCompletion(command.turn, command.revision, round(probability, 4)))
 
-    async def _prepare(self, command: Draft, writer: PlayoutWriter) -> None:
-        llm, limits = self._engines.llm, self._settings.llm
-        budget = limits.context_tokens - limits.max_tokens
-        messages = prompt(limits.system_prompt, command.messages, budget, llm.count_tokens)
+    async def _warm(self, command: Warm) -> None:
+        """Read a prompt ahead; that it can't be done is told when the reply itself fails."""
+        with contextlib.suppress(StageError):
+            await self._engines.llm.warm(self._prompt(command))
 
+    def _prompt(self, command: Warm | Draft) -> list[Message]:
+        limits = self._settings.llm
+        budget = limits.context_tokens - limits.max_tokens
+        return prompt(limits.system_prompt, command.messages, budget, self._engines.llm.count_tokens)
+
+    async def _prepare(self, command: Draft, writer: PlayoutWriter) -> None:
         def on_clause(clause: Clause) -> None:
             self._tell(ReplyText(command.turn, command.revision, clause.written))
 
         def mark(name: str) -> None:
             self.timeline.mark(name, self._clock())
 
-        await prepare_reply(messages, llm, self._engines.tts, writer, mark, on_clause)
+        messages = self._prompt(command)
+        await prepare_reply(messages, self._engines.llm, self._engines.tts, writer, mark, on_clause)
 
     # ---- what the user sees, what the log says --------------------------------------------------------
 
@@ -275,17 +313,23 @@ class Session:
 
     def _caption_user(self, command: Transcribe, text: str) -> None:
         """Show the words of the turn so far. They are final when the reply is released, not before."""
+        if self.conversation.tentative:
+            return  # perhaps the assistant's own voice, or a cough
         if (command.turn, command.revision) == (self.conversation.turn, self.conversation.revision):
             whole = self.conversation.user_text(text)
             if whole:
-                self._said = Caption("user", command.turn, whole, final=False)
-                self._transport.notify(self._said)
+                self._transport.notify(Caption("user", command.turn, whole, final=False))
+
+    def _caption_message(self) -> None:
+        """What the user said is final when it enters the history."""
+        last = self.conversation.history[-1] if self.conversation.history else None
+        if last is not self._shown and last is not None and last.role == "user":
+            self._transport.notify(Caption("user", self.conversation.turn, last.content, final=True))
+        self._shown = last
 
     def _playback_started(self, event: PlaybackStarted) -> None:
         self.timeline.mark("playback", self._clock())
-        log.info(
-            "turn %d: %s; ended by %s", event.turn, self.timeline.line(), self.conversation.ended_because
-        )
+        log.info("turn %d: %s; ended by %s", event.turn, self.timeline.line(), self._ended_because)
         self._transport.notify(Timing(event.turn, self.timeline.since("last_voice")))
 
     def _playback_ended(self, event: PlaybackEnded) -> None:

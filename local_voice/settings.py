@@ -51,10 +51,20 @@ class TurnSettings(Section):
 
     model: str = "smart-turn-v3.2"
     """Catalogue name of the Smart Turn ONNX file."""
+    mode: Literal["full_duplex", "half_duplex", "push_to_talk"] = "full_duplex"
+    """Listen while speaking, or not, or only while the talk key is held."""
     start_seconds: Seconds = 0.096
     """Speech needed before a turn opens while the assistant is silent."""
-    interrupt_seconds: Seconds = 0.224
-    """Speech needed before it interrupts the assistant."""
+    duck_seconds: Seconds = 0.064
+    """Speech under a reply that lowers its voice; in its first `yield_seconds` it pauses at once."""
+    interrupt_seconds: Seconds = 0.192
+    """Speech under a reply that pauses it, until the words are known."""
+    resume_seconds: Seconds = 0.6
+    """Silence without words after which a paused reply goes on."""
+    background_db: Annotated[float, Field(gt=0), Unit("dB")] = 12.0
+    """Speech under a reply that is this much softer than the user's own is somebody else's: a television."""
+    echo_grace_seconds: Seconds = 3.0
+    """The first reply may be interrupted by words alone for this long, while an echo canceller adapts."""
     pre_roll_seconds: Seconds = 0.5
     """Audio kept from before the detected start, so that a soft first sound is not lost."""
     pause_seconds: Seconds = 0.064
@@ -67,18 +77,31 @@ class TurnSettings(Section):
     """Silence that ends a turn when Smart Turn is between the two probabilities."""
     unfinished_seconds: Seconds = 1.408
     """Silence that ends a turn that sounds unfinished."""
+    hold_seconds: Seconds = 2.4
+    """Silence that ends a turn whose last word can't be its last, like "the", "to" or "um"."""
     confident_probability: Probability = 0.9
     """Smart Turn at or above this: the user is done."""
     likely_probability: Probability = 0.5
-    """Smart Turn at or above this: the user is probably done; below: unfinished."""
+    """Smart Turn at or above this: the user is probably done."""
+    doubtful_probability: Probability = 0.05
+    """Smart Turn at or above this and the words a complete sentence: probably done; else unfinished."""
     yield_seconds: Seconds = 0.5
     """A user who goes on within this time of the reply's first sound had not finished: the turn reopens."""
     partial_seconds: Seconds = 0.5
     """Time between partial transcripts while the user speaks; 0 turns them off."""
+    draft_from_partials: bool = False
+    """Prepare a reply to a partial transcript that looks complete: sooner by a recogniser's pass, for the
+    price of replies that are thrown away. On by default on a GPU."""
     segment_seconds: Seconds = 12.0
     """A pause after this much speech fixes its transcript, so that a long turn is not decoded again."""
     longest_seconds: Seconds = 120.0
     """A turn longer than this is answered at its next pause, however short."""
+    wake_phrase: str = ""
+    """Words that a turn must begin with, such as "computer"; empty listens to every turn."""
+    follow_up_seconds: Seconds = 8.0
+    """After a reply the wake phrase is not needed for this long."""
+    idle_seconds: Seconds = 0.0
+    """Silence after which the assistant asks, once, whether the user is still there; 0 never."""
 
 
 class SttSettings(Section):

@@ -6,13 +6,13 @@ transports are async context managers: entering loads and warms up, leaving free
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
 from local_voice.audio import AudioChunk, Samples
-from local_voice.events import Message, Stage
+from local_voice.events import Message, PushToTalk, Stage, StopSpeaking
 from local_voice.playout import Playout
 from local_voice.speakable import Clause
 from local_voice.transcript import Transcript, Word
@@ -158,6 +158,9 @@ class Notice:
     text: str
 
 
+Control: TypeAlias = PushToTalk | StopSpeaking
+"""What a user can press."""
+
 Notification: TypeAlias = Caption | Status | Timing | Notice
 
 
@@ -166,6 +169,10 @@ class Transport(Protocol):
 
     playout: Playout
     """The transport reads the assistant's voice from here, at its own pace."""
+    echo: bool
+    """The user's sound may hold some of the assistant's voice."""
+    on_control: Callable[[Control], None]
+    """Told what the user presses, on the event loop."""
 
     async def __aenter__(self) -> Self: ...
 

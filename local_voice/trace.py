@@ -6,8 +6,9 @@ A trace holds no sound, but it holds what was said: it is written only when aske
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, get_args
@@ -16,8 +17,17 @@ from pydantic import TypeAdapter, ValidationError
 
 import local_voice
 from local_voice.conversation import Conversation
-from local_voice.events import Command, Event
-from local_voice.settings import Settings
+from local_voice.events import (
+    Command,
+    Event,
+    FinalTranscript,
+    PartialTranscript,
+    PlaybackEnded,
+    ReplyText,
+    StageFailed,
+)
+from local_voice.settings import LlmSettings, Settings, SttSettings
+from local_voice.turn_words import known_words
 
 EVENT_TYPES = {kind.__name__: kind for kind in get_args(Event)}
 
@@ -59,26 +69,121 @@ def replay(path: Path) -> list[str]:
 
     Raises `TraceError` for a file that is not a trace, or was cut off in the middle of a line.
     """
+    settings, steps = read(path)
+    conversation = Conversation(settings)
+    differences: list[str] = []
+    for step in steps:
+        got = _commands(conversation, step.event, step.now)
+        if got != step.commands:
+            differences.append(
+                f"line {step.line}, at {step.now:.3f} s: {step.event} gave {step.commands}, now gives {got}"
+            )
+    return differences
+
+
+def hide_words(path: Path, out: Path) -> list[str]:
+    """Write the trace again without what was said, to be shown to others; times and decisions stay.
+
+    Each word becomes another one, always the same, unless the judgement looks for it ("to", "stop", "mm-hm").
+    Says in a sentence each where the judgement decides otherwise over the hidden words. Raises `TraceError`.
+    """
+    settings, steps = read(path)
+    veil = Veil(settings.stt.language)
+    shown = settings.model_copy(
+        update={
+            "llm": LlmSettings(),
+            "stt": SttSettings(language=settings.stt.language),
+            "turn": settings.turn.model_copy(update={"wake_phrase": veil(settings.turn.wake_phrase)}),
+        }
+    )
+    conversation = Conversation(shown)
+    differences: list[str] = []
+    with TraceWriter(out, shown) as writer:
+        for step in steps:
+            event = veil.event(step.event)
+            commands = conversation.handle(event, step.now)
+            writer.write(step.now, event, commands)
+            kinds = [type(command).__name__ for command in commands]
+            if kinds != [command["type"] for command in step.commands]:
+                differences.append(f"line {step.line}, at {step.now:.3f} s: now gives {kinds}")
+    return differences
+
+
+class Veil:
+    """Words by other names, the same word always by the same one."""
+
+    WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001
+
+    def __init__(self, language: str) -> None:
+        self._known = known_words("en" if language == "auto" else language)
+        self._names: dict[str, str] = {}
+
+    def __call__(self, text: str) -> str:
+        """Punctuation and capitals stay, and so do words that the judgement knows; digits become 1."""
+        return self.WORD.sub(lambda found: self._name(found.group()), text)
+
+    def event(self, event: Event) -> Event:
+        """The event with its words hidden."""
+        match event:
+            case PartialTranscript() | FinalTranscript() | ReplyText():
+                return replace(event, text=self(event.text))
+            case PlaybackEnded():
+                return replace(event, heard=self(event.heard))
+            case StageFailed():
+                return replace(event, reason="hidden")
+            case _:
+                return event
+
+    def _name(self, word: str) -> str:
+        plain = word.lower()
+        if plain in self._known:
+            return word
+        if any(letter.isdigit() for letter in plain):
+            return "".join("1" if letter.isdigit() else "x" for letter in plain)
+        name = self._names.setdefault(plain, _letters(len(self._names)))
+        return name.capitalize() if word[0].isupper() else name
+
+
+def _letters(number: int) -> str:
+    """0 -> "qaa", 1 -> "qab" ...: no word of any table."""
+    first, second = divmod(number, 26)
+    return f"q{_letters(first - 26)[1:] if first >= 26 else chr(97 + first)}{chr(97 + second)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a trace."""
+
+    line: int
+    now: float
+    event: Event
+    commands: list[dict[str, object]]
+
+
+def read(path: Path) -> tuple[Settings, list[Step]]:
+    """A trace's settings and lines. Raises `TraceError`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TraceError(f"can't read the trace {path}: {error}") from error
     if not lines:
         raise TraceError(f"the trace {path} is empty")
-    conversation: Conversation | None = None
-    differences: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        try:
+    number = 1
+    try:
+        settings = Settings.model_validate(json.loads(lines[0])["settings"])
+        steps: list[Step] = []
+        for number, line in enumerate(lines[1:], start=2):
             item = json.loads(line)
-            if conversation is None:
-                conversation = Conversation(Settings.model_validate(item["settings"]))
-                continue
             plain = dict(item["event"])
             event: Event = TypeAdapter(EVENT_TYPES[plain.pop("type")]).validate_python(plain)
-            now, expected = float(item["now"]), item["commands"]
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise TraceError(f"line {number} of {path} is not a line of a trace: {error!r}") from error
-        got = json.loads(json.dumps([_plain(command) for command in conversation.handle(event, now)]))
-        if got != expected:
-            differences.append(f"line {number}, at {now:.3f} s: {event} gave {expected}, now gives {got}")
-    return differences
+            steps.append(Step(number, float(item["now"]), event, item["commands"]))
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise TraceError(f"line {number} of {path} is not a line of a trace: {error!r}") from error
+    return settings, steps
+
+
+def _commands(conversation: Conversation, event: Event, now: float) -> list[dict[str, object]]:
+    """As they stand in a trace."""
+    commands = [_plain(command) for command in conversation.handle(event, now)]
+    found: list[dict[str, object]] = json.loads(json.dumps(commands))
+    return found

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from local_voice.audio import AudioChunk
-from local_voice.conversation import APOLOGIES
 from local_voice.playout import Playout
+from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings
 from local_voice.stages import Speech, StageError
@@ -149,6 +149,8 @@ class HandTransport(Entered):
 
     def __init__(self) -> None:
         self.playout = Playout(RATE)
+        self.echo = False
+        self.on_control = lambda control: None
         self.notifications: list[object] = []
         self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
 
@@ -188,7 +190,7 @@ async def conversation(
 ) -> AsyncIterator[tuple[HandTransport, Session]]:
     """A running session on scripted engines; leaves when the block ends."""
     transport = HandTransport()
-    apologies = {text: Speech(tone(text).samples, ()) for text in APOLOGIES.values()}
+    apologies = {text: Speech(tone(text).samples, ()) for text in SENTENCES}
     engines = Engines(LevelVad(), ScriptedTurn(turn), stt, llm, ToneTts(), apologies)
     session = Session(engines, settings or Settings(), transport, trace=trace, clock=lambda: 0.0)
     running = asyncio.create_task(session.run())

@@ -1,13 +1,11 @@
 """Conversations written as tables of events; no clock, no task, no model."""
 
+from conversation_table import WINDOW, Table, kinds, only
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_voice.conversation import APOLOGIES, Conversation
 from local_voice.events import (
-    Command,
     Draft,
-    Event,
     FinalTranscript,
     Interrupt,
     Message,
@@ -15,59 +13,19 @@ from local_voice.events import (
     PlaybackEnded,
     PlaybackStarted,
     PredictTurnEnd,
+    PushToTalk,
     Release,
     ReplyText,
     Say,
     StageFailed,
+    StopSpeaking,
     Transcribe,
     TurnCompletion,
     VoiceActivity,
+    Warm,
     Withdraw,
 )
-from local_voice.settings import Settings
-
-WINDOW = 0.032
-
-
-class Table:
-    """Drives a conversation window by window and keeps the commands."""
-
-    def __init__(self) -> None:
-        self.conversation = Conversation(Settings())
-        self.now = 0.0
-        self.commands: list[Command] = []
-
-    def hear(self, windows: str) -> list[Command]:
-        """'#' is a window of speech, '.' one of silence."""
-        given = []
-        for letter in windows:
-            self.now += WINDOW
-            given += self.tell(VoiceActivity(0.95 if letter == "#" else 0.05, WINDOW))
-        return given
-
-    def tell(self, event: Event) -> list[Command]:
-        commands = self.conversation.handle(event, self.now)
-        self.commands += commands
-        return commands
-
-    def key(self) -> tuple[int, int]:
-        return self.conversation.turn, self.conversation.revision
-
-    def ask(self, text: str = "What time is it?", completion: float = 0.95) -> list[Command]:
-        """A whole user turn: speech, transcript, verdict and enough silence to end it."""
-        given = self.hear("#" * 20 + "...")
-        given += self.tell(FinalTranscript(*self.key(), text))
-        given += self.hear("...")
-        given += self.tell(TurnCompletion(*self.key(), completion))
-        return given + self.hear("." * 60)
-
-
-def kinds(commands: list[Command]) -> list[type]:
-    return [type(command) for command in commands]
-
-
-def only(kind: type, commands: list[Command]) -> list[Command]:
-    return [command for command in commands if isinstance(command, kind)]
+from local_voice.sentences import APOLOGIES
 
 
 def test_a_turn_is_transcribed_drafted_judged_and_released_in_this_order():
@@ -149,45 +107,54 @@ def test_a_stale_transcript_changes_nothing():
     assert table.tell(TurnCompletion(1, 0, 0.99)) == []
 
 
-def test_an_interruption_keeps_the_heard_words_and_opens_a_new_turn():
+def test_a_word_that_can_not_be_the_last_holds_the_reply_back():
     table = Table()
-    table.ask("Tell me a story.")
-    table.tell(PlaybackStarted(1, 0))
-    table.hear("." * 40)
-    assert table.hear("######") == []
-    assert table.hear("#") == [Interrupt(1, 0)]
-    table.tell(PlaybackEnded(1, 0, "Once upon a", interrupted=True))
-    assert table.conversation.history[-1] == Message("assistant", "Once upon a", interrupted=True)
-    assert table.key() == (2, 0)
-    assert table.conversation.state == "hearing"
+    table.hear("#" * 20 + "..")
+    table.tell(FinalTranscript(1, 0, "I want to go to."))
+    table.tell(TurnCompletion(1, 0, 0.99))
+    assert only(Release, table.hear("." * 70)) == []
+    assert only(Release, table.hear("." * 10)) == [Release(1, 0)]
 
 
-def test_a_user_who_goes_on_before_the_reply_sounds_has_not_finished():
+def test_long_pauses_are_learned():
     table = Table()
-    table.ask("I would like")
-    assert table.hear("###") == [Interrupt(1, 0)]
-    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
-    table.hear("#" * 10 + "...")
-    (draft,) = only(Draft, table.tell(FinalTranscript(1, 1, "a pizza.")))
-    assert draft.messages == (Message("user", "I would like a pizza."),)
+    for _ in range(5):
+        table.hear("#" * 10 + "." * 25)
+    table.hear("#" * 10 + "..")
+    table.tell(FinalTranscript(*table.key(), "So I went home."))
+    table.tell(TurnCompletion(*table.key(), 0.6))
+    assert only(Release, table.hear("." * 24)) == []
+    assert only(Release, table.hear("." * 8))
 
 
-def test_a_user_who_goes_on_right_after_the_first_sound_reopens_the_turn():
+def test_stable_words_of_a_long_turn_are_read_ahead():
     table = Table()
-    table.ask("My number is five five five.")
-    table.tell(PlaybackStarted(1, 0))
-    table.hear("....")
-    assert table.hear("#######") == [Interrupt(1, 0)]
-    table.tell(PlaybackEnded(1, 0, "Sure", interrupted=True))
-    assert table.conversation.history == []
-    assert table.key() == (1, 1)
+    words = "I have been thinking about this for a very long time and now I want to know"
+    table.hear("#" * 40)
+    assert table.tell(PartialTranscript(1, 0, words)) == []
+    (warm,) = table.tell(PartialTranscript(1, 0, words + " whether you"))
+    assert warm == Warm((Message("user", words),))
+    assert table.tell(PartialTranscript(1, 0, words + " whether you can")) == []
+
+
+def test_a_partial_that_looks_complete_is_drafted_where_that_is_wanted_and_kept_if_it_was_all():
+    for last, expected in (("What time is it?", []), ("What time is it in Rome?", [Withdraw, Draft])):
+        table = Table(draft_from_partials=True)
+        table.hear("#" * 20)
+        table.tell(PartialTranscript(1, 0, "What time is it?"))
+        assert kinds(table.tell(PartialTranscript(1, 0, "What time is it?"))) == [Draft]
+        table.hear("#..")
+        assert kinds(table.tell(FinalTranscript(1, 0, last))) == expected
+        table.tell(TurnCompletion(*table.key(), 0.95))
+        assert only(Release, table.hear("." * 60))
 
 
 def test_a_reply_that_was_not_heard_leaves_no_trace():
     table = Table()
     table.ask("Hello.")
     table.tell(PlaybackStarted(1, 0))
-    table.hear("." * 40 + "#" * 7)
+    table.hear("." * 40 + "#" * 12)
+    assert table.tell(PartialTranscript(2, 0, "Stop it now")) == [Interrupt(1, 0)]
     table.tell(PlaybackEnded(1, 0, "", interrupted=True))
     assert table.conversation.history == [Message("user", "Hello.")]
 
@@ -276,6 +243,8 @@ events = st.one_of(
         PlaybackEnded, numbers, numbers, st.sampled_from(["", "heard this", "heard that"]), st.booleans()
     ),
     st.builds(StageFailed, st.sampled_from(["stt", "llm", "tts"]), numbers, numbers, st.just("broken")),
+    st.builds(PushToTalk, st.booleans()),
+    st.just(StopSpeaking()),
     st.just("transcript"),
     st.just("start"),
     st.just("end"),

@@ -2,7 +2,15 @@
 
 import pytest
 
-from local_voice.endpointing import Endpointer, SpeechPaused, SpeechResumed, SpeechStarted, silence_that_ends
+from local_voice.endpointing import (
+    Endpointer,
+    Evidence,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    UsualPause,
+    silence_that_ends,
+)
 from local_voice.settings import TurnSettings, VadSettings
 
 WINDOW = 0.032
@@ -58,17 +66,40 @@ def test_a_longer_onset_waits_longer():
     assert facts("#######", onset=0.224)[0][0] == 7
 
 
+TURN = TurnSettings()
+
+
 @pytest.mark.parametrize(
-    ("completion", "turn_seconds", "expected"),
+    ("evidence", "expected"),
     [
-        (0.95, 2.0, TurnSettings().confident_seconds),
-        (0.6, 2.0, TurnSettings().likely_seconds),
-        (None, 2.0, TurnSettings().likely_seconds),
-        (0.1, 2.0, TurnSettings().unfinished_seconds),
-        (0.1, 500.0, TurnSettings().pause_seconds),
+        (Evidence(0.95), TURN.confident_seconds),
+        (Evidence(0.6), TURN.likely_seconds),
+        (Evidence(None), TURN.likely_seconds),
+        (Evidence(0.01), TURN.unfinished_seconds),
+        (Evidence(0.01, turn_seconds=500.0), TURN.pause_seconds),
+        (Evidence(0.95, text="I want to go to"), TURN.hold_seconds),
+        (Evidence(0.2, text="What is the capital of France?"), TURN.likely_seconds),
+        (Evidence(0.01, text="Yes.", asked_for="yes_no"), TURN.confident_seconds),
+        (Evidence(0.95, text="Five five five", asked_for="digits"), TURN.unfinished_seconds),
+        (Evidence(0.95, cut_off=True), TURN.likely_seconds),
+        (Evidence(0.6, cut_off=True), TURN.unfinished_seconds),
+        (Evidence(0.6, usual_pause=0.8), 0.9),
+        (Evidence(0.6, usual_pause=5.0), TURN.unfinished_seconds),
+        (Evidence(0.95, usual_pause=5.0), TURN.confident_seconds),
     ],
 )
-def test_the_surer_the_shorter_the_wait(completion, turn_seconds, expected):
-    seconds, why = silence_that_ends(TurnSettings(), completion, turn_seconds)
-    assert seconds == expected
+def test_the_surer_the_shorter_the_wait(evidence, expected):
+    seconds, why = silence_that_ends(TURN, evidence)
+    assert seconds == pytest.approx(expected)
     assert why
+
+
+def test_the_usual_pause_follows_the_user_and_ignores_gaps_between_words():
+    usual = UsualPause()
+    usual.learn(0.1)
+    assert usual.seconds == 0.0
+    usual.learn(0.5)
+    assert usual.seconds == 0.5
+    for _ in range(20):
+        usual.learn(1.0)
+    assert usual.seconds == pytest.approx(1.0, abs=0.01)

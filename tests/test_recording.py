@@ -9,8 +9,8 @@ from fakes import LevelVad, ScriptedLlm, ScriptedStt, ScriptedTurn, ToneTts, of_
 from virtual_time import run
 
 from local_voice.audio import AudioChunk
-from local_voice.conversation import APOLOGIES
 from local_voice.events import Message
+from local_voice.sentences import APOLOGIES
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings
 from local_voice.stages import Caption, StageError, Status
@@ -160,11 +160,11 @@ def test_the_listener_is_told_to_which_question_a_caption_belongs():
 
 def test_an_interrupting_question_cuts_the_reply_at_the_heard_word():
     reply = " ".join(f"word{n}" for n in range(40)) + "."
-    stt = ScriptedStt("Tell me all.", "Stop.")
+    stt = ScriptedStt("Tell me all.", "Tell me less.")
     done = converse([loud(1.0), loud(0.6)], stt, ScriptedLlm(reply, "Stopped."), interrupt_after=1.0)
     cut = done.history[1]
     assert cut.interrupted
-    # 1.0 s until the interruption, 0.224 s until it is one, in words of 0.1 s.
+    # 1.0 s until the interruption, 0.192 s until it is paused, in words of 0.1 s.
     assert 11 <= len(cut.content.split()) <= 13
     assert done.history[-1] == Message("assistant", "Stopped.")
 

@@ -7,8 +7,9 @@ import pytest
 from fakes import RATE, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
 from virtual_time import run
 
-from local_voice.conversation import APOLOGIES
 from local_voice.events import Message
+from local_voice.playout import FADE_SECONDS
+from local_voice.sentences import APOLOGIES
 from local_voice.settings import Settings
 from local_voice.stages import Caption, Notice, StageError, Status, Timing
 
@@ -85,20 +86,46 @@ async def test_going_on_drops_the_draft_unheard_and_stops_the_model():
 
 async def test_an_interruption_silences_the_reply_and_keeps_the_heard_words():
     llm = ScriptedLlm(" ".join(f"word{i}" for i in range(30)) + ". |And |!|never", "Fine.")
-    async with conversation(ScriptedStt("Count.", "Stop."), llm) as (user, session):
+    async with conversation(ScriptedStt("Count.", "And now letters."), llm) as (user, session):
         await user.ask()
         for _ in range(25):
             await user.listen(0.04)
             await user.hear(".")
-        await user.hear("#" * 7)
-        assert not (await user.listen(0.02))[round(0.005 * RATE) :].any()
+        await user.hear("#" * 6)
+        assert not (await user.listen(0.02))[round(FADE_SECONDS * RATE) :].any()
+        assert llm.running == 1
+        await user.hear("#" * 6 + "..")
         assert llm.running == 0
-        heard = session.conversation.history[-1]
+        heard = session.conversation.history[1]
         assert heard.interrupted
         assert heard.content == " ".join(f"word{i}" for i in range(10))
-        await user.hear("#" * 10 + "." * 12)
+        await user.hear("." * 12)
         await user.listen(1.0)
         assert llm.prompts[1][2] == ("assistant", heard.content + " —")
+
+
+async def test_a_sound_that_was_no_interruption_costs_the_reply_nothing():
+    llm = ScriptedLlm(" ".join(f"word{i}" for i in range(30)) + ".")
+    async with conversation(ScriptedStt("Count.", "Mm-hm."), llm) as (user, session):
+        await user.ask()
+        played = [await user.listen(1.0)]
+        await user.hear("." * 30 + "#" * 8 + "..")
+        played.append(await user.listen(4.0))
+        loud = np.concatenate(played) > 0.4
+        assert np.count_nonzero(loud) / RATE == pytest.approx(3.0, abs=2 * FADE_SECONDS)
+        assert [m.content.split()[-1] for m in session.conversation.history] == ["Count.", "word29."]
+        assert "Mm-hm." not in [caption.text for caption in of_kind(Caption, user.notifications)]
+
+
+async def test_the_words_of_an_interruption_are_shown_once_they_are_known_to_be_one():
+    llm = ScriptedLlm(" ".join(f"word{i}" for i in range(30)) + ".", "Fine.")
+    async with conversation(ScriptedStt("Count.", "And now letters."), llm) as (user, _):
+        await user.ask()
+        await user.hear("." * 30)
+        await user.listen(1.0)
+        await user.hear("." * 30 + "#" * 12 + ".." + "." * 12)
+        shown = [(c.text, c.final) for c in of_kind(Caption, user.notifications) if c.role == "user"]
+        assert shown[-2:] == [("And now letters.", False), ("And now letters.", True)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from fakes import ScriptedLlm, ScriptedStt, conversation
 
 from local_voice.settings import LlmSettings, Settings, TurnSettings
-from local_voice.trace import TraceError, TraceWriter, replay
+from local_voice.trace import TraceError, TraceWriter, Veil, hide_words, replay
 
 
 async def traced(path, settings: Settings) -> None:
@@ -46,3 +46,24 @@ def test_what_is_no_trace_is_refused_by_name(tmp_path, content):
     path.write_text(content)
     with pytest.raises(TraceError, match=r"broken\.jsonl"):
         replay(path)
+
+
+async def test_hidden_words_leave_the_decisions_as_they_were(tmp_path):
+    path, hidden = tmp_path / "trace.jsonl", tmp_path / "hidden.jsonl"
+    await traced(path, Settings(llm=LlmSettings(system_prompt="You are Hal."), turn=TurnSettings()))
+    assert hide_words(path, hidden) == []
+    assert replay(hidden) == []
+    text = hidden.read_text()
+    assert "story" not in text
+    assert "Hal" not in text
+    assert "Stop" in text  # a word that the judgement looks for
+    assert len(text.splitlines()) == len(path.read_text().splitlines())
+
+
+def test_the_same_word_is_always_hidden_by_the_same_one():
+    veil = Veil("en")
+    assert veil("Anna, call Anna.") == veil("Anna, call Anna.")
+    first, _, second = veil("Anna, call anna.").split()
+    assert first[:-1] == second[:-1].capitalize()
+    assert veil("I want to go to the 1984 show.").startswith("I ")
+    assert veil("room 25b") == veil("room 36c")

@@ -25,7 +25,7 @@ import numpy as np
 from local_voice.audio import SPEECH_RATE, AudioChunk, Resampler, Samples, silence
 from local_voice.playout import Playout
 from local_voice.settings import AudioSettings
-from local_voice.stages import Notice, Notification, StartupError
+from local_voice.stages import Control, Notice, Notification, StartupError
 from local_voice.transports.sound_card import (
     INPUT_RATES,
     NAMES,
@@ -188,6 +188,8 @@ class Microphone:
         """
         self.playout = Playout(OUTPUT_RATES[0])
         """Takes the loudspeaker's rate and delay when the microphone is entered."""
+        self.echo = True
+        self.on_control: Callable[[Control], None] = lambda control: None
         self.failure = ""
         """Why the sound ended by itself, as a sentence; empty while it has not."""
         self._settings = settings

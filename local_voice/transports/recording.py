@@ -19,7 +19,7 @@ import numpy as np
 
 from local_voice.audio import SPEECH_RATE, AudioChunk, Resampler, Samples, write_wav
 from local_voice.playout import Playout
-from local_voice.stages import Notification, Status
+from local_voice.stages import Control, Notification, Status
 
 RATE = 48_000
 """Hz of the reply and of the saved file."""
@@ -60,6 +60,8 @@ class Recording:
         `show`: told every notification, and the number of the question that was last begun.
         """
         self.playout = Playout(RATE)
+        self.echo = False
+        self.on_control: Callable[[Control], None] = lambda control: None
         self.question = 0
         """Number of the question that was last begun, from 0."""
         self._inputs = [

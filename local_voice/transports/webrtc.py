@@ -37,7 +37,7 @@ from av import AudioFrame
 
 from local_voice.audio import AudioChunk, Samples
 from local_voice.playout import Playout
-from local_voice.stages import Notification, StartupError
+from local_voice.stages import Control, Notification, StartupError
 from local_voice.transports.jitter import InOrder, Pacer, Presence, Unbroken
 from local_voice.transports.offer import OfferError, checked
 
@@ -127,6 +127,8 @@ class WebRtcTransport:
 
     def __init__(self, peer: RTCPeerConnection) -> None:
         self.playout = Playout(RATE, delay_seconds=PLAYOUT_DELAY)
+        self.echo = True
+        self.on_control: Callable[[Control], None] = lambda control: None
         self.reason = ""
         """Why the peer is gone; empty while it is here."""
         self._peer = peer

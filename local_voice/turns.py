@@ -1,0 +1,115 @@
+"""Who has the floor, and what is known about it: the user's open turn, the assistant's reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from local_voice.events import Stage, VoiceActivity
+
+
+@dataclass(slots=True)
+class UserTurn:
+    """The user has the floor, or may be taking it."""
+
+    start: float
+    segment_start: float
+    """Where the part of the turn begins whose transcript is not fixed yet."""
+    next_partial: float = 0.0
+    fixed: list[str] = field(default_factory=list)
+    pause_end: float = 0.0
+    """Where the voice was last heard before the pause."""
+    transcript: str | None = None
+    """Of the open segment up to the pause; None until the final pass has answered."""
+    partial: str = ""
+    """Of the open segment while the user speaks."""
+    completion: float | None = None
+    asked: bool = False
+    """Smart Turn has been asked in this pause."""
+    ended: str | None = None
+    """Why the silence is judged long enough; None while it is not."""
+    drafted: str | None = None
+    """The words that the prepared reply answers."""
+    warmed_words: int = 0
+    """Words of this turn that the language model has read ahead."""
+    failed: Stage | None = None
+    cut_off: bool = False
+    """It has been answered before it was over."""
+    interrupts: bool = False
+    """It began by silencing the assistant."""
+    voiced_seconds: float = 0.0
+    """Voice in the open segment."""
+    _level_sum: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return " ".join(part for part in (*self.fixed, self.transcript) if part)
+
+    @property
+    def level(self) -> float:
+        """Mean loudness of the open segment's voice, dB; 0 without any."""
+        return self._level_sum / self.voiced_seconds if self.voiced_seconds else 0.0
+
+    def hear(self, window: VoiceActivity) -> None:
+        """Count a window of voice."""
+        self.voiced_seconds += window.seconds
+        self._level_sum += window.level * window.seconds
+
+    def fix_segment(self, start: float) -> None:
+        """Keep the open segment's words and begin another one."""
+        if self.transcript:
+            self.fixed.append(self.transcript)
+        self.segment_start = start
+        self.voiced_seconds = self._level_sum = 0.0
+
+    def go_on(self) -> None:
+        """The user speaks again: everything known about the pause is void."""
+        self.transcript = self.completion = self.ended = self.failed = self.drafted = None
+        self.asked = False
+        self.partial = ""
+
+    def continued(self, start: float) -> UserTurn:
+        """The turn as it is if the sound at `start` belongs to it, for a turn that has been answered."""
+        start = max(self.pause_end, start)
+        turn = UserTurn(self.start, start, fixed=[*self.fixed], pause_end=self.pause_end, cut_off=True)
+        if self.transcript:
+            turn.fixed.append(self.transcript)
+        return turn
+
+
+@dataclass(slots=True)
+class Reply:
+    """The assistant has the floor."""
+
+    turn: int
+    revision: int
+    user: UserTurn | None
+    """The turn it answers, to be reopened if the user goes on at once; None where there is none."""
+    started: float | None = None
+    """When its sound began."""
+    says: str = ""
+    """The ready-made sentence it consists of."""
+    broke_off: bool = False
+    """An engine failed after the release; an apology follows what there is."""
+    cut: bool = False
+    """It is being silenced; its end is on its way here."""
+    dismissed: int = 0
+    """Sounds under it that were no interruptions."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.turn, self.revision
+
+
+def same_beginning(one: str, other: str) -> list[str]:
+    """The words with which both texts begin, ignoring case and punctuation; as `other` spells them."""
+    pairs = takewhile(
+        lambda pair: plain(pair[0]) == plain(pair[1]), zip(one.split(), other.split(), strict=False)
+    )
+    return [word for _, word in pairs]
+
+
+def plain(text: str) -> str:
+    """Words without case and punctuation, to compare two transcripts."""
+    words = ("".join(letter for letter in word if letter.isalnum()) for word in text.lower().split())
+    return " ".join(word for word in words if word)

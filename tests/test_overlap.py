@@ -1,0 +1,198 @@
+"""Sounds under a reply: duck, pause, and what their words are, as tables of events."""
+
+import pytest
+from conversation_table import Table, kinds, only, replying
+
+from local_voice.events import (
+    Draft,
+    Duck,
+    FinalTranscript,
+    Interrupt,
+    Joined,
+    Message,
+    PartialTranscript,
+    Pause,
+    PlaybackEnded,
+    PlaybackStarted,
+    Release,
+    Resume,
+    StageFailed,
+    Transcribe,
+    TurnCompletion,
+)
+
+
+def test_a_sound_ducks_the_reply_and_a_longer_one_pauses_it():
+    table = replying()
+    assert table.hear("#") == []
+    assert table.hear("#") == [Duck(1, 0)]
+    assert table.hear("###") == []
+    paused, partial = table.hear("#")
+    assert paused == Pause(1, 0)
+    assert isinstance(partial, Transcribe)
+    assert not partial.final
+    assert table.conversation.history == [Message("user", "Tell me a story.")]
+
+
+def test_words_interrupt_and_the_heard_words_are_kept_before_the_new_question_is_drafted():
+    table = replying()
+    table.hear("#" * 20 + "..")
+    assert table.conversation.tentative
+    assert table.tell(FinalTranscript(2, 0, "What was his name?")) == [Interrupt(1, 0)]
+    (draft,) = only(Draft, table.tell(PlaybackEnded(1, 0, "Once upon a", interrupted=True)))
+    assert draft.messages[1:] == (
+        Message("assistant", "Once upon a", interrupted=True),
+        Message("user", "What was his name?"),
+    )
+    assert table.conversation.state == "hearing"
+
+
+def test_words_interrupt_while_the_user_still_speaks():
+    table = replying()
+    table.hear("#" * 12)
+    assert table.tell(PartialTranscript(2, 0, "What")) == []
+    assert table.tell(PartialTranscript(2, 0, "What was his")) == [Interrupt(1, 0)]
+
+
+@pytest.mark.parametrize("text", ["Mm-hm.", "Yeah.", "", "[Music]"])
+def test_a_backchannel_or_a_noise_lets_the_reply_go_on(text):
+    table = replying()
+    table.hear("#" * 8 + "..")
+    assert table.tell(FinalTranscript(2, 0, text)) == [Resume(1, 0)]
+    assert table.conversation.state == "speaking"
+    assert table.hear("." * 60) == []
+    table.tell(PlaybackEnded(1, 0, "Once upon a time there was a king.", interrupted=False))
+    assert [m.content for m in table.conversation.history] == [
+        "Tell me a story.",
+        "Once upon a time there was a king.",
+    ]
+
+
+def test_a_click_that_was_only_ducked_for_is_forgotten():
+    table = replying()
+    assert table.hear("##") == [Duck(1, 0)]
+    (transcribe,) = table.hear("..")
+    assert transcribe.final
+    assert table.tell(FinalTranscript(2, 0, "")) == [Resume(1, 0)]
+
+
+def test_yes_is_an_answer_when_the_assistant_has_just_asked():
+    table = replying("Do you like kings?")
+    table.hear("#" * 12 + "..")
+    assert table.tell(FinalTranscript(2, 0, "Yeah.")) == [Interrupt(1, 0)]
+
+
+def test_the_assistants_own_words_are_no_interruption():
+    table = replying()
+    table.hear("#" * 20 + "..")
+    assert table.tell(FinalTranscript(2, 0, "there was a king")) == [Resume(1, 0)]
+
+
+def test_stop_is_answered_by_silence():
+    table = replying()
+    table.hear("#" * 12 + "..")
+    assert table.tell(FinalTranscript(2, 0, "Stop.")) == [Interrupt(1, 0)]
+    assert table.tell(PlaybackEnded(1, 0, "Once upon", interrupted=True)) == []
+    assert table.hear("." * 60) == []
+    assert [m.content for m in table.conversation.history] == ["Tell me a story.", "Once upon", "Stop."]
+    assert table.conversation.state == "listening"
+
+
+def test_silence_without_words_lets_the_reply_go_on_and_late_words_still_interrupt():
+    table = replying()
+    table.hear("#" * 8 + "..")
+    assert table.hear("." * 16) == []
+    assert table.hear(".") == [Resume(1, 0)]
+    assert table.tell(FinalTranscript(2, 0, "What was his name?")) == [Interrupt(1, 0)]
+
+
+def test_a_sound_that_goes_on_without_words_lets_the_reply_go_on():
+    table = replying()
+    table.hear("#" * 14)
+    table.tell(PartialTranscript(2, 0, ""))
+    assert Resume(1, 0) in table.hear("#" * 6)
+    assert only(Pause, table.hear("#" * 40)) == []
+
+
+def test_after_two_false_alarms_only_words_stop_the_reply():
+    table = replying()
+    for _ in range(2):
+        table.hear("#" * 8 + "..")
+        table.tell(FinalTranscript(*table.key(), ""))
+    assert only(Pause, table.hear("#" * 30)) == []
+    assert table.tell(PartialTranscript(*table.key(), "But what was")) == [Interrupt(1, 0)]
+
+
+def test_a_voice_far_softer_than_the_users_is_a_television():
+    table = Table()
+    table.level = -25.0
+    table.ask("Tell me a story.")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("." * 60)
+    table.level = -45.0
+    table.hear("#" * 20 + "..")
+    assert table.tell(FinalTranscript(2, 0, "And now the weather.")) == [Resume(1, 0)]
+
+
+def test_where_there_is_echo_the_first_reply_is_interrupted_by_words_alone():
+    table = Table()
+    table.tell(Joined(echo=True))
+    table.ask("Tell me a story.")
+    table.tell(PlaybackStarted(1, 0))
+    assert only(Pause, table.hear("#" * 30)) == []
+    assert table.tell(PartialTranscript(1, 1, "No, a poem")) == [Interrupt(1, 0)]
+
+
+def test_a_sound_that_outlasts_the_reply_is_a_turn_of_its_own():
+    table = replying()
+    table.hear("##")
+    table.tell(PlaybackEnded(1, 0, "Once upon a time there was a king.", interrupted=False))
+    table.hear("#" * 10 + "..")
+    (draft,) = table.tell(FinalTranscript(2, 0, "And then?"))
+    assert [m.content for m in draft.messages[1:]] == ["Once upon a time there was a king.", "And then?"]
+
+
+def test_a_recogniser_that_fails_under_a_reply_lets_it_go_on():
+    table = replying()
+    table.hear("#" * 8 + "..")
+    assert table.tell(StageFailed("stt", 2, 0, "broken")) == [Resume(1, 0)]
+
+
+# ---- the user had not finished ------------------------------------------------------------------------
+
+
+def test_a_user_who_goes_on_before_the_reply_sounds_has_not_finished():
+    table = Table()
+    table.ask("I would like it")
+    assert table.hear("##") == [Pause(1, 0)]
+    table.hear("#" * 10 + "..")
+    given = table.tell(FinalTranscript(1, 1, "with a pizza."))
+    assert kinds(given) == [Interrupt, Draft]
+    assert given[1].messages == (Message("user", "I would like it with a pizza."),)
+
+
+def test_a_user_who_goes_on_right_after_the_first_sound_reopens_the_turn_and_is_given_more_time():
+    table = Table()
+    table.ask("I would like tea.")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("....")
+    assert table.hear("##") == [Pause(1, 0)]
+    table.hear("#" * 10 + "..")
+    assert Interrupt(1, 0) in table.tell(FinalTranscript(1, 1, "with some milk."))
+    table.tell(PlaybackEnded(1, 0, "Sure", interrupted=True))
+    assert table.conversation.history == []
+    table.tell(TurnCompletion(1, 1, 0.95))
+    assert only(Release, table.hear("." * 13)) == []
+    assert only(Release, table.hear("." * 30)) == [Release(1, 1)]
+    assert table.conversation.history == [Message("user", "I would like tea. with some milk.")]
+
+
+def test_a_breath_right_after_the_first_sound_only_holds_the_reply_up():
+    table = Table()
+    table.ask("I would like tea.")
+    table.tell(PlaybackStarted(1, 0))
+    assert table.hear("..##") == [Pause(1, 0)]
+    table.hear("..")
+    assert table.tell(FinalTranscript(1, 1, "")) == [Resume(1, 0)]
+    table.tell(PlaybackEnded(1, 0, "Sure.", interrupted=False))
+    assert [m.content for m in table.conversation.history] == ["I would like tea.", "Sure."]
