@@ -6,7 +6,17 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "local_voice"
 
 FLOORS = (
-    {"settings", "audio", "events", "transcript", "plain_text", "spoken_form", "speakable", "log_mel"},
+    {
+        "settings",
+        "audio",
+        "events",
+        "transcript",
+        "plain_text",
+        "spoken_form",
+        "speakable",
+        "log_mel",
+        "toml_lines",
+    },
     {
         "endpointing",
         "history",
