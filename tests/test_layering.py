@@ -39,6 +39,7 @@ FLOORS = (
         "__main__",
         "doctor",
         "settings_sources",
+        "flags",
         "terminal",
         "signals",
         "captions",
