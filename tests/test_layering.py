@@ -29,7 +29,16 @@ FLOORS = (
         "whisper_windows",
         "word_alignment",
     },
-    {"engines", "transports", "model_store", "convert", "environment", "lifeline", "voice_graph"},
+    {
+        "engines",
+        "transports",
+        "model_store",
+        "convert",
+        "environment",
+        "lifeline",
+        "model_fit",
+        "voice_graph",
+    },
     {"reply", "session"},
     {
         "assistant",
