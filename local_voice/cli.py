@@ -12,10 +12,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,8 +22,8 @@ import local_voice
 from local_voice import terminal
 from local_voice.audio import AudioFileError, read_wav
 from local_voice.doctor import examine, model_names, worst
+from local_voice.flags import Context, setting_flags
 from local_voice.settings import Settings
-from local_voice.settings_sources import LEAVES, Loaded, allowed, load
 from local_voice.signals import Stopped, run
 from local_voice.stages import StageError, StartupError
 from local_voice.terminal import StartProgress
@@ -34,50 +33,9 @@ if TYPE_CHECKING:
     from local_voice.assistant import Assistant
     from local_voice.model_store import ModelStore
 
-Command = TypeVar("Command", bound=click.Command)
-
 KNOWN = (StartupError, StageError, AudioFileError)
 """Errors whose message is a sentence for the user."""
 PATH = click.Path(path_type=Path)
-
-
-@dataclass
-class Context:
-    """What the words before the command said."""
-
-    config: Path | None
-    trace: Path | None
-    flags: dict[str, str]
-
-    def load(self) -> Loaded:
-        return load(self.config, self.flags)
-
-    @property
-    def settings(self) -> Settings:
-        return self.load().settings
-
-
-def setting_flags(command: Command) -> Command:
-    """Take `--section.field VALUE` for every setting, before the command's name or after it.
-
-    They are left out of --help, which they would flood; `local-voice settings` lists them.
-    """
-    for name in LEAVES:
-        option = click.Option(
-            [name.replace(".", "__"), f"--{name}"],
-            hidden=True,
-            expose_value=False,
-            callback=partial(_keep_flag, name),
-            metavar=allowed(name),
-        )
-        command.params.append(option)
-    return command
-
-
-def _keep_flag(name: str, context: click.Context, _option: click.Parameter, text: str | None) -> None:
-    flags: dict[str, str] = context.ensure_object(dict) if context.parent is None else context.obj.flags
-    if text is not None:
-        flags[name] = text
 
 
 @click.group(
@@ -107,7 +65,7 @@ setting_flags(app)
 @click.pass_obj
 def serve(context: Context, host: str | None, port: str | None) -> None:
     """Serve the page to browsers."""
-    _add(context, {"server.host": host, "server.port": port})
+    context.add({"server.host": host, "server.port": port})
     run(_serve(context.settings, context.trace))
 
 
@@ -145,7 +103,7 @@ def _trace_names(trace: Path | None) -> Iterator[Path | None]:
 @click.pass_obj
 def talk(context: Context, input_device: str | None, output_device: str | None) -> None:
     """Talk by microphone and loudspeaker."""
-    _add(context, {"audio.input_device": input_device, "audio.output_device": output_device})
+    context.add({"audio.input_device": input_device, "audio.output_device": output_device})
     run(_talk(context.settings, context.trace))
 
 
@@ -342,10 +300,6 @@ def wanted_models(settings: Settings, store: ModelStore) -> list[str]:
 
 for _command in (serve, talk, ask, show_settings, doctor, pull):
     setting_flags(_command)
-
-
-def _add(context: Context, options: dict[str, str | None]) -> None:
-    context.flags |= {name: text for name, text in options.items() if text is not None}
 
 
 def _assistant(settings: Settings, progress: StartProgress) -> Assistant:

@@ -9,14 +9,21 @@ knows Linux processes; it must not know what they compute.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
+
+END_SECONDS = 5.0
+"""A killed process that has not given back its memory by then is stuck in the kernel."""
 
 
 class Lifeline:
@@ -70,12 +77,13 @@ class Family:
     """Handles on processes and all that descend from them; a handle never comes to mean another process."""
 
     def __init__(self, roots: Iterable[int]) -> None:
-        self._handles: list[int] = []
+        self._handles: dict[int, int] = {}
+        """Handle -> process id."""
         waiting = list(roots)
         while waiting:
             pid = waiting.pop()
             with contextlib.suppress(ProcessLookupError):
-                self._handles.append(os.pidfd_open(pid))
+                self._handles[os.pidfd_open(pid)] = pid
                 waiting += children(pid)
 
     def ask_to_end(self) -> None:
@@ -83,11 +91,30 @@ class Family:
         self._send(signal.SIGTERM)
 
     def end(self) -> None:
-        """Kill those that still live. May be called twice."""
+        """Kill those that still live, and wait until their memory is free for others. May be called twice.
+
+        Blocks, usually for a moment and at most `END_SECONDS`.
+        """
         self._send(signal.SIGKILL)
+        for pid in self._wait():
+            log.warning("process %d is still there %g s after it was killed", pid, END_SECONDS)
         for handle in self._handles:
             os.close(handle)
         self._handles.clear()
+
+    def _wait(self) -> list[int]:
+        """The ids of those that have not ended in time. A handle is readable when its process is a zombie,
+        which holds no memory any more."""
+        left = dict(self._handles)
+        poll = select.poll()
+        for handle in left:
+            poll.register(handle, select.POLLIN)
+        deadline = time.monotonic() + END_SECONDS
+        while left and (seconds := deadline - time.monotonic()) > 0:
+            for handle, _ in poll.poll(seconds * 1000):
+                poll.unregister(handle)
+                del left[handle]
+        return list(left.values())
 
     def _send(self, number: signal.Signals) -> None:
         for handle in self._handles:

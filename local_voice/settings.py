@@ -8,9 +8,10 @@ reads settings and explains where they came from; it must not know what anybody 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,29 @@ Tokens = Annotated[int, Field(gt=0), Unit("tokens")]
 Count = Annotated[int, Field(ge=0), Unit("count")]
 Fraction = Annotated[float, Field(gt=0, le=1), Unit("fraction")]
 
+
+def _split(given: Any) -> Any:
+    """A flag or a variable is one text: commas divide its parts."""
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
 Profile = Literal["cpu", "cuda"]
 
 
 class Section(BaseModel):
     """A group of settings; unknown names are refused and the string under a field describes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_from_a_switch(cls, given: Any, info: ValidationInfo) -> Any:
+        """TOML's `true` would quietly become the number 1."""
+        if isinstance(given, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("true and false are not numbers")
+        return given
 
 
 class VadSettings(Section):
@@ -208,12 +225,29 @@ class ServerSettings(Section):
     """Port to listen on; 0 takes a free one."""
     max_sessions: Annotated[int, Field(gt=0), Unit("count")] = 4
     """Conversations at once; one more is refused with 503."""
-    ice_servers: tuple[str, ...] = ()
+    ice_servers: Texts = ()
     """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
 
 
-class Settings(Section):
-    """All settings. `profile` decides the defaults of the groups below."""
+class Settings(BaseSettings):
+    """All settings. `profile` decides the defaults of the groups below.
+
+    Made by itself it holds the defaults and what it is given; `settings_sources.load` reads the places.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, case_sensitive=True, enable_decoding=False
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
     profile: Profile = "cpu"
     """`cuda` on a machine with an NVIDIA GPU, else `cpu`; detected unless it is set."""

@@ -1,32 +1,36 @@
 """Where settings come from: defaults, then the profile's, a TOML file, the environment, the command line.
 
-A later place wins. This room reads the places, remembers which one each value came from, and turns every
-unknown name or impossible value into one sentence that names the place; it must not know what a setting
-does. `settings.py` holds the fields.
+A later place wins. pydantic-settings reads and merges the places; this room remembers which one each value
+came from, and turns every unknown name or impossible value, even one that a later place replaces, into one
+sentence that names the place. It must not know what a setting does. `settings.py` holds the fields.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from platformdirs import user_config_path
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    TomlConfigSettingsSource,
+)
 
 from local_voice import environment
 from local_voice.settings import Profile, Settings, Unit
 from local_voice.stages import StartupError
+from local_voice.toml_lines import key_lines
 
 FILE_NAME = "local-voice.toml"
 PREFIX = "LOCAL_VOICE_"
@@ -74,11 +78,12 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A value as a place gives it."""
+class Place:
+    """Where settings are written."""
 
-    value: Any
-    origin: str
+    source: PydanticBaseSettingsSource
+    origin: Callable[[str], str]
+    """Dotted name -> where exactly its value is written."""
 
 
 def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
@@ -103,10 +108,7 @@ def unit(name: str) -> str:
 
 def value(settings: Settings, name: str) -> Any:
     """The value of the setting with this dotted name."""
-    found: Any = settings
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+    return attrgetter(name)(settings)
 
 
 def load(
@@ -123,22 +125,45 @@ def load(
     directory, then the user's configuration folder). `flags` maps dotted names to text. `detect` (else
     `detect_profile`) is asked for the profile only when no place sets it.
     """
-    given: dict[str, Given] = {}
+    places = [_flags(flags), _environment(variables)]  # the strongest first
     file = config if config is not None else _find_file(folders)
     if file is not None:
-        given |= _from_file(file)
-    given |= _from_environment(variables)
-    given |= _from_flags(flags)
-    checked = {name: Given(_checked(name, item), item.origin) for name, item in given.items()}
+        places.append(_file(file))
+    chosen = [part.profile for part in map(_alone, places) if "profile" in part.model_fields_set]
+    profile = chosen[0] if chosen else (detect or detect_profile)()
+    places.append(Place(_variables({"profile": profile}), lambda name: "detected"))
+    places.append(Place(_variables(PROFILE_DEFAULTS[profile]), lambda name: f"{profile} profile"))
 
-    profile: Profile = checked["profile"].value if "profile" in checked else (detect or detect_profile)()
-    detected = {} if "profile" in checked else {"profile": Given(profile, "detected")}
-    differing = {n: Given(v, f"{profile} profile") for n, v in PROFILE_DEFAULTS[profile].items()}
-    merged = differing | detected | checked
-    settings = Settings.model_validate(_nested({name: item.value for name, item in merged.items()}))
-    origins = {name: merged[name].origin if name in merged else "default" for name in LEAVES}
+    settings = _merged(*places)
+    origins = dict.fromkeys(LEAVES, "default")
+    for place in reversed(places):
+        origins |= {name: place.origin(name) for name in _given(_alone(place))}
     _check_order(settings, origins)
     return Loaded(settings, origins)
+
+
+def _merged(*places: Place) -> Settings:
+    make: Any = Settings  # type checkers don't see the arguments of pydantic-settings
+    settings: Settings = make(_build_sources=(tuple(place.source for place in places), {}))
+    return settings
+
+
+def _alone(place: Place) -> Settings:
+    """The settings as if this were the only place. Raises `SettingsError`."""
+    try:
+        return _merged(place)
+    except ValidationError as error:
+        raise SettingsError(_complaint(place, error.errors()[0])) from None
+
+
+def _given(part: BaseModel, prefix: str = "") -> Iterator[str]:
+    """Dotted names of what was set."""
+    for name in part.model_fields_set:
+        item = getattr(part, name)
+        if isinstance(item, BaseModel):
+            yield from _given(item, f"{prefix}{name}.")
+        else:
+            yield prefix + name
 
 
 def detect_profile() -> Profile:
@@ -159,150 +184,84 @@ def _find_file(folders: tuple[Path, ...] | None) -> Path | None:
     return next((folder / FILE_NAME for folder in places if (folder / FILE_NAME).is_file()), None)
 
 
-def _from_file(file: Path) -> dict[str, Given]:
+def _flags(flags: Mapping[str, str]) -> Place:
+    for name in flags:
+        if name not in LEAVES:
+            raise SettingsError(f"flag: {_unknown(name, '--{}'.format)}")
+    return Place(_variables(flags), "flag --{}".format)
+
+
+def _environment(variables: Mapping[str, str]) -> Place:
+    known = NOT_SETTINGS.union(map(environment_name, LEAVES))
+    for variable in variables:
+        if variable.startswith(PREFIX) and variable not in known:
+            name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+            raise SettingsError(f"environment: {_unknown(name, environment_name)}")
+    return Place(_variables(variables, PREFIX, "__"), lambda name: f"environment {environment_name(name)}")
+
+
+def _variables(values: Mapping[str, Any], prefix: str = "", between: str = ".") -> EnvSettingsSource:
+    """A flag, too, is a variable whose name is divided into section and field (click has read its value)."""
+    source = EnvSettingsSource(Settings, False, env_prefix=prefix, env_nested_delimiter=between)
+    source.env_vars = {name.lower(): text for name, text in values.items()}
+    return source
+
+
+def environment_name(name: str) -> str:
+    """`stt.model` -> `LOCAL_VOICE_STT__MODEL`."""
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def _file(file: Path) -> Place:
     try:
-        text = file.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        lines = key_lines(file.read_text(encoding="utf-8"))
+        source = TomlConfigSettingsSource(Settings, toml_file=file)
     except FileNotFoundError as error:
         raise SettingsError(f"There is no settings file {file}; create it or leave --config out.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {file} can't be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The settings file {file} is not valid TOML: {error}.") from error
-    lines = key_lines(text)
 
     def origin(name: str) -> str:
         while name not in lines and "." in name:
             name = name.rpartition(".")[0]  # a key in an inline table: the table's line is near enough
         return f"file {file} line {lines.get(name, 1)}"
 
-    given: dict[str, Given] = {}
-    for name, item in _flat(tables):
-        place = origin(name)
-        if name in LEAVES:
-            given[name] = Given(item, place)
-        elif any(leaf.startswith(f"{name}.") for leaf in LEAVES) and isinstance(item, dict):
-            continue  # an empty section
-        elif any(leaf.startswith(f"{name}.") for leaf in LEAVES):
-            raise SettingsError(f"{place}: {name} is a section; write [{name}] and its settings below it.")
-        else:
-            raise SettingsError(f"{place}: {_unknown(name, '{}')}")
-    return given
+    return Place(source, origin)
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values; a table under the name of a setting, and an empty one, come whole."""
-    for key, item in table.items():
-        name = prefix + key
-        if isinstance(item, dict) and item and name not in LEAVES:
-            yield from _flat(item, f"{name}.")
-        else:
-            yield name, item
-
-
-KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-HEADER = re.compile(r"^\s*\[\[?([^\]]+)\]")
-
-
-def key_lines(text: str) -> dict[str, int]:
-    """Line number of every section and key of a TOML document, from 1, by dotted name.
-
-    tomllib keeps no positions. Lines inside multi-line strings are skipped.
-    """
-    found: dict[str, int] = {}
-    section, closing = "", ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if closing:
-            closing = "" if closing in line else closing
-            continue
-        if header := HEADER.match(line):
-            section = _plain_key(header[1])
-            found.setdefault(section, number)
-        elif key := KEY.match(line):
-            parts = f"{section}.{_plain_key(key[1])}".strip(".").split(".")
-            for length in range(1, len(parts) + 1):
-                found.setdefault(".".join(parts[:length]), number)
-        for quotes in ('"""', "'''"):
-            if line.count(quotes) % 2:
-                closing = quotes
-    return found
-
-
-def _plain_key(key: str) -> str:
-    return ".".join(part.strip().strip("\"'") for part in key.split("."))
-
-
-def _from_environment(variables: Mapping[str, str]) -> dict[str, Given]:
-    given: dict[str, Given] = {}
-    for variable, text in variables.items():
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
-            continue
-        name = variable.removeprefix(PREFIX).lower().replace("__", ".")
-        place = f"environment {variable}"
-        if name not in LEAVES:
-            raise SettingsError(f"environment: {_unknown(name, PREFIX + '{}', environment_name)}")
-        given[name] = Given(_parsed(name, text), place)
-    return given
-
-
-def environment_name(name: str) -> str:
-    """`stt.model` -> `STT__MODEL`."""
-    return name.replace(".", "__").upper()
-
-
-def _from_flags(flags: Mapping[str, str]) -> dict[str, Given]:
-    given: dict[str, Given] = {}
-    for name, text in flags.items():
-        if name not in LEAVES:
-            raise SettingsError(f"flag: {_unknown(name, '--{}')}")
-        given[name] = Given(_parsed(name, text), f"flag --{name}")
-    return given
-
-
-def _parsed(name: str, text: str) -> Any:
-    """Text from the environment or a flag; a list is written with commas."""
-    if get_origin(LEAVES[name].annotation) is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return text
-
-
-def _unknown(name: str, shown: str, spell: Callable[[str], str] = str) -> str:
+def _unknown(name: str, spelled: Callable[[str], str] = str) -> str:
     """Says that `name` is no setting, and which ones it may have been meant for."""
-    end = name.rpartition(".")[2]
-    sections = {part.rpartition(".")[0] for part in LEAVES}
-    close = get_close_matches(name, LEAVES, n=3, cutoff=0.7)
+    section, _, end = name.rpartition(".")
+    close = get_close_matches(name.lower(), LEAVES, n=3, cutoff=0.7)
     elsewhere = [leaf for leaf in LEAVES if leaf.rpartition(".")[2] == end]
-    if elsewhere and (not close or name.rpartition(".")[0] in sections):
+    if elsewhere and (not close or section in Settings.model_fields):
         close = elsewhere[:3]  # the right name in the wrong section
-    help_ = " or ".join(shown.format(spell(match)) for match in close)
-    found = f"did you mean {help_}?" if close else "`local-voice settings` lists them all."
-    return f"{shown.format(spell(name))} is not a setting; {found}"
+    meant = f"did you mean {' or '.join(map(spelled, close))}?"
+    found = meant if close else "`local-voice settings` lists them all."
+    return f"{spelled(name)} is not a setting; {found}"
 
 
-def _checked(name: str, item: Given) -> Any:
-    field = LEAVES[name]
-    try:
-        if isinstance(item.value, bool) and field.annotation is not bool:
-            raise ValueError  # TOML's `true` would quietly become the number 1
-        kind: Any = Annotated[(field.annotation, *field.metadata, "")]  # "": an Annotated needs something
-        checked: Any = TypeAdapter(kind).validate_python(item.value)
-        if isinstance(checked, float) and not math.isfinite(checked):
-            raise ValueError
-        return checked
-    except ValueError as error:  # pydantic's ValidationError is one
-        shown = f"'{item.value}'" if isinstance(item.value, str) else str(item.value)
-        shown = "(a secret)" if name.endswith("api_key") else shown
-        message = f"{item.origin}: {name} can't be {shown}; it takes {allowed(name)}"
-        reason = _reason(error)
-        raise SettingsError(f"{message}{reason}.") from None
+def _complaint(place: Place, problem: Mapping[str, Any]) -> str:
+    """A sentence for what pydantic found."""
+    name, item = ".".join(str(part) for part in problem["loc"]), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        while isinstance(item, dict) and item:  # an unknown section: its first setting says more
+            key, item = next(iter(item.items()))
+            name = f"{name}.{key}"
+        return f"{place.origin(name)}: {_unknown(name)}"
+    if name in Settings.model_fields and name not in LEAVES:
+        return f"{place.origin(name)}: {name} is a section; write [{name}] and its settings below it."
+    name = ".".join(name.split(".")[:2])  # not its third part, as the list says
+    shown = f"'{item}'" if isinstance(item, str) else str(item)
+    shown = "(a secret)" if name.endswith("api_key") else shown
+    own = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else ""
+    reason = f" ({own})" if own else ""  # a validator's own words
+    return f"{place.origin(name)}: {name} can't be {shown}; it takes {allowed(name)}{reason}."
 
 
-def _reason(error: ValueError) -> str:
-    """A validator's own words, when the limits alone don't explain the refusal."""
-    if isinstance(error, ValidationError):
-        own = [e["msg"].removeprefix("Value error, ") for e in error.errors() if e["type"] == "value_error"]
-        return f" ({'; '.join(own)})" if own else ""
-    return ""
+LIMITS = {"ge": "of at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def allowed(name: str) -> str:
@@ -314,32 +273,11 @@ def allowed(name: str) -> str:
     if get_origin(kind) is tuple:
         return "a list of texts"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
-    limits = [_limit(mark) for mark in field.metadata]
+    marks = [(text, getattr(mark, sign, None)) for mark in field.metadata for sign, text in LIMITS.items()]
+    limits = " and ".join(f"{text} {limit}" for text, limit in marks if limit is not None)
     measure = unit(name)
     shown = f" ({measure})" if measure and not measure.startswith("0 to") else ""
-    return " ".join([words, " and ".join(limit for limit in limits if limit)]).strip() + shown
-
-
-def _limit(mark: object) -> str:
-    match mark:
-        case Ge(ge=low):
-            return f"of at least {low}"
-        case Gt(gt=low):
-            return f"above {low}"
-        case Le(le=high):
-            return f"at most {high}"
-        case Lt(lt=high):
-            return f"below {high}"
-        case _:
-            return ""
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, item in flat.items():
-        section, _, leaf = name.rpartition(".")
-        (tree.setdefault(section, {}) if section else tree)[leaf] = item
-    return tree
+    return f"{words} {limits}".strip() + shown
 
 
 def _check_order(settings: Settings, origins: Mapping[str, str]) -> None:

@@ -1,9 +1,9 @@
 """How written English is said: "$5.99" as "5 dollars and 99 cents", "Dr." as "Doctor".
 
 Only what the voice's own pronouncer (espeak-ng) says wrongly is rewritten: it reads whole and decimal
-numbers, ordinals, capitals and plain words well. Every spoken piece keeps the written words it stands for,
-so that the history can hold what was heard as it was written. This room must not know where the text came
-from or how it becomes sound.
+numbers, ordinals, capitals and plain words well. num2words spells the rest. Every spoken piece keeps the
+written words it stands for, so that the history can hold what was heard as it was written. This room must
+not know where the text came from or how it becomes sound.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from num2words import num2words
 
 Match = re.Match[str]
 
@@ -57,12 +59,12 @@ _MONTHS = (
     "November", "December",
 )  # fmt: skip
 _MONTH_BY_SHORT = {month[:3].lower(): month for month in _MONTHS}
-_FRACTIONS = {"2": "half", "3": "third", "4": "quarter", "5": "fifth", "6": "sixth", "7": "seventh"} | {
-    "8": "eighth", "9": "ninth", "10": "tenth"
+_FRACTIONS = {str(below): num2words(below, to="ordinal") for below in range(3, 11)} | {
+    "2": "half", "4": "quarter"
 }  # fmt: skip
 _SIGN_FRACTIONS = {"½": "a half", "⅓": "a third", "¼": "a quarter", "⅔": "2 thirds", "¾": "3 quarters"}
-_DECADES = {"0": "hundreds", "1": "tens", "2": "twenties", "3": "thirties", "4": "forties"} | {
-    "5": "fifties", "6": "sixties", "7": "seventies", "8": "eighties", "9": "nineties"
+_DECADES = {str(tens): num2words(10 * tens).removesuffix("y") + "ies" for tens in range(2, 10)} | {
+    "0": "hundreds", "1": "tens"
 }  # fmt: skip
 _OPERATORS = {"+": "plus", "=": "equals", "<": "less than", ">": "greater than", "×": "times"} | {  # noqa: RUF001
     "*": "times", "÷": "divided by", "−": "minus", "≈": "about", "≠": "is not", "≤": "at most",  # noqa: RUF001
@@ -92,9 +94,7 @@ def _amount(text: str) -> str:
 
 
 def _ordinal(day: str) -> str:
-    number = int(day)
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+    return str(num2words(int(day), to="ordinal_num"))
 
 
 def _one_or_many(amount: str, plural: str) -> str:
@@ -106,12 +106,8 @@ def _one_or_many(amount: str, plural: str) -> str:
 
 
 def _year(text: str) -> str:
-    century, rest = text[:2], text[2:]
-    if century > "19":
-        return text
-    if rest == "00":
-        return f"{century} hundred"
-    return f"{century} oh {rest[1]}" if rest[0] == "0" else f"{century} {rest}"
+    """The pronouncer reads years from 2000 on well; a hyphen would make it swallow the last word's stress."""
+    return text if int(text) >= 2000 else str(num2words(int(text), to="year")).replace("-", " ")
 
 
 def _dots(text: str) -> str:

@@ -6,7 +6,17 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "local_voice"
 
 FLOORS = (
-    {"settings", "audio", "events", "transcript", "plain_text", "spoken_form", "speakable", "log_mel"},
+    {
+        "settings",
+        "audio",
+        "events",
+        "transcript",
+        "plain_text",
+        "spoken_form",
+        "speakable",
+        "log_mel",
+        "toml_lines",
+    },
     {
         "endpointing",
         "history",
@@ -19,7 +29,16 @@ FLOORS = (
         "whisper_windows",
         "word_alignment",
     },
-    {"engines", "transports", "model_store", "convert", "environment", "lifeline", "voice_graph"},
+    {
+        "engines",
+        "transports",
+        "model_store",
+        "convert",
+        "environment",
+        "lifeline",
+        "model_fit",
+        "voice_graph",
+    },
     {"reply", "session"},
     {
         "assistant",
@@ -29,6 +48,7 @@ FLOORS = (
         "__main__",
         "doctor",
         "settings_sources",
+        "flags",
         "terminal",
         "signals",
         "captions",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from local_voice import lifeline
 from local_voice.lifeline import Family, Lifeline, children
 
 
@@ -83,7 +84,40 @@ def test_a_family_is_ended_whole_even_when_it_is_stopped() -> None:
     family = Family([parent.pid])
     os.kill(child, signal.SIGSTOP)
     family.end()
+    assert not _alive(parent.pid)  # a zombie, since nobody has waited for it
+    assert not _alive(child)
     family.end()
-    parent.wait(10)
-    _wait(lambda: not _alive(child))
+    assert parent.wait(10) == -signal.SIGKILL
     Family([child]).end()  # gone already
+
+
+def test_a_family_has_given_its_memory_back_when_it_is_ended() -> None:
+    hoarder = "held = bytearray(b'x') * (1 << 28); print(len(held), flush=True); import time; time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", hoarder], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"268435456\n"
+    family = Family([child.pid])
+    family.end()
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    assert "State:\tZ" in status
+    assert "VmRSS" not in status
+    child.communicate()
+
+
+def test_a_process_that_outlives_its_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    family = Family([child.pid])
+    monkeypatch.setattr(lifeline, "END_SECONDS", 0.05)
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)  # as one stuck in the kernel
+    try:
+        family.end()
+        assert _alive(child.pid)
+        assert [record.getMessage() for record in caplog.records] == [
+            f"process {child.pid} is still there 0.05 s after it was killed"
+        ]
+        family.end()  # no longer our matter
+    finally:
+        child.kill()
+        child.wait(10)

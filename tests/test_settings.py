@@ -12,11 +12,11 @@ from local_voice.settings_sources import (
     SettingsError,
     allowed,
     environment_name,
-    key_lines,
     load,
     unit,
     value,
 )
+from local_voice.toml_lines import key_lines
 
 
 def read(
@@ -108,8 +108,11 @@ def test_text_from_flags_becomes_numbers_switches_and_lists():
         "llm.eager": "false",
         "server.ice_servers": "stun:a.example, turn:b.example",
         "llm.system_prompt": "",
+        "stt.hotwords": "null",
+        "tts.model": '["a"]',
     }
     settings = read(flags=flags).settings
+    assert (settings.stt.hotwords, settings.tts.model) == ("null", '["a"]')
     assert settings.turn.pause_seconds == 0.1
     assert settings.server.port == 0
     assert settings.llm.eager is False
@@ -169,10 +172,26 @@ def test_an_impossible_value_is_named_with_what_is_allowed(flag, text, takes):
     assert takes in said
 
 
+def test_an_impossible_value_is_refused_even_where_a_later_place_replaces_it(tmp_path):
+    said = complaint("[server]\nport = 70000\n", folder=tmp_path, flags={"server.port": "80"})
+    assert said.startswith(f"file {tmp_path / 'mine.toml'} line 2: server.port can't be 70000")
+
+
+def test_settings_made_by_themselves_do_not_look_around(monkeypatch):
+    monkeypatch.setenv("LOCAL_VOICE_SERVER__PORT", "80")
+    monkeypatch.setenv("SERVER__PORT", "80")
+    assert Settings().server.port == 8765
+    assert Settings.model_validate({"server": {"port": 1}}).server.port == 1
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("server.port = true", "server.port can't be True"),
+        ("turn.pause_seconds = false", "turn.pause_seconds can't be False; it takes a number"),
+        ("turn.pause_seconds = nan", "turn.pause_seconds can't be nan; it takes a number"),
+        ("server.ice_servers = ['a', 1]", "server.ice_servers can't be 1; it takes a list of texts"),
+        ("STT.model = 'x'", "STT.model is not a setting; did you mean stt.model"),
         ("stt = 1", "stt is a section; write [stt]"),
         ("stt.model = {a = 1}", "stt.model can't be {'a': 1}; it takes text"),
         ("stt.model = ['a']", "stt.model can't be ['a']"),
@@ -254,7 +273,7 @@ def test_every_setting_can_be_set_from_the_environment():
     for name in LEAVES:
         shown = value(Settings(), name)
         text = ",".join(shown) if isinstance(shown, tuple) else str(shown)
-        variable = "LOCAL_VOICE_" + environment_name(name)
+        variable = environment_name(name)
         loaded = read(environment={variable: text})
         assert value(loaded.settings, name) == shown
         assert loaded.origins[name] == f"environment {variable}"

@@ -24,13 +24,15 @@ def spoken(text: str) -> str:
         ("$5-10", "5 to 10 dollars"), ("$5-$10", "5 to 10 dollars"), ("-$5", "minus 5 dollars"),
         ("$20/month", "20 dollars per month"), ("¥100", "100 yen"),
         # dates
-        ("2024-05-06", "May 6th, 2024"), ("1995-12-01.", "December 1st, 19 95."),
+        ("2024-05-06", "May 6th, 2024"), ("1995-12-01.", "December 1st, nineteen ninety five."),
         ("05/06/2024", "May 6th, 2024"), ("25/12/2024", "December 25th, 2024"),
         ("2024-99-99", "2 0 2 4 9 9 9 9"), ("May 6, 2024", "May 6th, 2024"), ("Jan. 5th", "January 5th"),
         ("on Sept 22", "on September 22nd"), ("March 3rd", "March 3rd"), ("I may 5 times", "I may 5 times"),
         # years
-        ("in 1995", "in 19 95"), ("1905", "19 oh 5"), ("1900", "19 hundred"), ("2024", "2024"),
-        ("the 1990s", "the 19 nineties"), ("the '80s", "the eighties"), ("1914-1918", "19 14 to 19 18"),
+        ("in 1995", "in nineteen ninety five"), ("1905", "nineteen oh five"), ("1900", "nineteen hundred"),
+        ("2024", "2024"), ("the 1990s", "the 19 nineties"), ("the '80s", "the eighties"),
+        ("0000-01-01", "January 1st, zero"),
+        ("1914-1918", "nineteen fourteen to nineteen eighteen"),
         # times
         ("10:30", "10 30"), ("at 10:30 am", "at 10 30 AM"), ("3:05 p.m. sharp", "3 oh 5 PM sharp"),
         ("3:00", "3 o'clock"), ("5pm", "5 PM"), ("9 a.m. to 5 p.m. daily", "9 AM to 5 PM daily"),

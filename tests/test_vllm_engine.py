@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local_voice.engines import vllm_engine
+from local_voice import model_fit
 from local_voice.engines.vllm_engine import VllmEngine
 from local_voice.events import Message
 from local_voice.settings import LlmSettings, Profile
@@ -330,7 +330,7 @@ async def test_a_folder_without_weights_is_told_with_what_to_do(tmp_path: Path) 
 async def test_too_little_memory_is_told_before_anything_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm_engine, "_available_memory", lambda: 2.0 * vllm_engine.GIB)
+    monkeypatch.setattr(model_fit, "available_memory", lambda: 2.0 * model_fit.GIB)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(StartupError, match=r"needs 2.5 GiB of memory and 2.0 GiB are free"):

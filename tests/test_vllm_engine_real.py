@@ -69,9 +69,7 @@ async def real(model_path: Callable[[str], Path]) -> AsyncIterator[Real]:
     async with Real(model_path(LlmSettings().model)) as started:
         yield started
         family = [started.core, *children(started.core)]
-    # They have been killed; giving 2 GB back takes the kernel a moment.
-    async with asyncio.timeout(5):
-        await until(lambda: not any(_alive(pid) for pid in family))
+    assert not [pid for pid in family if _alive(pid)]
 
 
 real_one = [

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from local_voice.events import Message
 from local_voice.lifeline import Family, Lifeline
+from local_voice.model_fit import GIB, require_memory, require_model
 from local_voice.settings import LlmSettings, Profile
 from local_voice.stages import StageError, StartupError
 from local_voice.worker import Worker
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GIB = 1 << 30
 PREFILL_TOKENS: dict[Profile, int] = {"cpu": 512, "cuda": 4096}
 """Prompt tokens computed in one step, which holds up everybody's next token: about 1 s on 2 cores."""
 LOOP = {"min_pattern_size": 3, "max_pattern_size": 30, "min_count": 3}
@@ -44,8 +44,6 @@ WATCH_SECONDS = 1.0
 """How often an idle engine's pulse is looked at."""
 RETRY_SECONDS = (0.0, 5.0, 15.0, 60.0)
 """Waits before the attempts to restart a dead engine; the last one repeats."""
-OVERHEAD_BYTES = 2 * GIB
-"""Libraries and buffers of the engine core and its worker beside weights and cache: 1.9 GiB measured."""
 SHUTDOWN_SECONDS = 2.0
 """The engine core may take this long to end by itself."""
 EXCEPTION = re.compile(r"\b(?:[A-Z]\w*(?:Error|Exception)): (\S.*)")
@@ -87,9 +85,9 @@ class VllmEngine:
 
     async def __aenter__(self) -> Self:
         """Load the model; takes 20 to 60 s. Raises `StartupError`."""
-        _require_model(self._model)
+        require_model(self._model)
         if self._profile == "cpu":
-            _require_memory(self._model, self._settings)
+            require_memory(self._model, self._settings)
         descriptor, name = tempfile.mkstemp(prefix="local-voice-llm-", suffix=".log")
         os.close(descriptor)
         self._log_file = Path(name)
@@ -378,34 +376,6 @@ class VllmEngine:
             del engine
             gc.collect()  # it is part of cycles, and would print a traceback when the interpreter ends
         self._family.end()
-
-
-def _require_model(model: Path) -> None:
-    if not (model / "config.json").is_file() or not any(model.glob("*.safetensors")):
-        raise StartupError(
-            f"There is no language model in {model}; run `local-voice models pull` or set llm.model."
-        )
-
-
-def _require_memory(model: Path, settings: LlmSettings) -> None:
-    """On a CPU vLLM would be killed by the kernel half-way through the weights, with no reason given."""
-    weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    needed = weights + settings.kv_cache_gib * GIB + OVERHEAD_BYTES
-    free = _available_memory()
-    if free < needed:
-        raise StartupError(
-            f"The language model needs {needed / GIB:.1f} GiB of memory and {free / GIB:.1f} GiB are free; "
-            "close other programs, or choose a smaller llm.model."
-        )
-
-
-def _available_memory() -> float:
-    """Bytes that can be had without swapping; infinite where the system does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return float("inf")
 
 
 def _first_line(error: BaseException) -> str:
