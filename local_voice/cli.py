@@ -224,6 +224,29 @@ def replay(file: Path) -> None:
     click.echo("The same decisions.")
 
 
+@app.command("hide-words")
+@click.argument("file", type=PATH)
+@click.argument("out", type=PATH)
+def hide_words(file: Path, out: Path) -> None:
+    """Write a --trace FILE again to OUT without what was said, to send it with a bug report.
+
+    Times and decisions stay; words become others, except those that decide whose turn it is.
+    """
+    from local_voice.trace import TraceError
+    from local_voice.trace import hide_words as write_hidden
+
+    if out.exists():
+        raise StartupError(f"{out} exists already: give another name")
+    try:
+        differences = write_hidden(file, out)
+    except TraceError as error:
+        raise StartupError(str(error)) from error
+    for difference in differences:
+        click.echo(difference)
+    same = "the decisions are the same" if not differences else "these decisions hung on the words"
+    click.echo(f"Wrote {out} without what was said; {same}.")
+
+
 @app.command()
 def devices() -> None:
     """List microphones and loudspeakers."""

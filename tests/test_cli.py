@@ -18,7 +18,7 @@ from local_voice.audio import write_wav
 from local_voice.stages import StartupError
 from local_voice.terminal import PullProgress, StartProgress
 
-COMMANDS = ("serve", "talk", "ask", "models", "settings", "doctor", "replay", "devices")
+COMMANDS = ("serve", "talk", "ask", "models", "settings", "doctor", "replay", "hide-words", "devices")
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +140,7 @@ def test_settings_shows_values_units_and_origins_and_no_secret(capsys):
         (["--config", "gone.toml", "settings"], "There is no settings file gone.toml"),
         (["ask", "gone.wav"], "gone.wav"),
         (["replay", "gone.jsonl"], "gone.jsonl"),
+        (["hide-words", "gone.jsonl", "out.jsonl"], "gone.jsonl"),
     ],
 )
 def test_a_known_error_is_one_sentence_and_ends_with_1(arguments, said, capsys):
