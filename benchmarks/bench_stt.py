@@ -1,148 +1,240 @@
-"""How fast and how well a Whisper model hears on this machine, beside faster-whisper's own `transcribe`.
+"""How soon, how fast and how well Whisper hears, beside faster-whisper's own `transcribe`.
 
-    python -m benchmarks.bench_stt [MODEL ...] [--speech FOLDER] [--rounds 3] [--json FILE]
+    python -m benchmarks.bench_stt [--model NAME ...] [--questions 40] [--rounds 10] [--no-peers]
 
-MODEL: catalogue names or folders. FOLDER: WAV files and transcripts.txt (a name and its words on each line);
-by default the human sentences of the tests. Timed is the whole final pass on an utterance; `encode` and
-`decode` are its halves in the first window. `wer` is in percent, clean and in pink noise; `invented` counts
-texts heard in 36 sounds without a word (silence, hiss, rumble, hum, clicks).
+`N s window`: the two halves of a pass and the whole of it in each window length, on human speech that fills
+the window but for 1 s. `live`: human speech played in real time through Silero and the endpointing, with
+partial transcripts meanwhile: `final` is from the end of the last voiced 32 ms to the text, `partial every`
+the time between two partial texts, `partial age` how old the newest sound in one is when its text is there.
+
+Then final passes on whole clips: people as recorded, in pink noise, and in a telephone's band; questions
+rendered by flite; sounds without a word. `wer`: word errors after Whisper's normaliser. `looped`: texts that
+repeat themselves or have more than twice the words said. `invented`: texts for sounds without a word.
+`second window`: passes that were done again in a longer window, and the seconds that this took.
+`faster-whisper` is the same model in its own 30 s window, greedy and with its defaults (5 beams).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
 from faster_whisper import WhisperModel
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from benchmarks.report import Report, percentiles
-from local_voice.audio import SPEECH_RATE, Resampler, Samples, read_wav
+from benchmarks import report as reports
+from benchmarks.report import Report, Share, Times
+from benchmarks.sounds import Spoken, noises, people, questions, worse
+from local_voice.audio import SPEECH_RATE, Rechunker, Samples, silence
+from local_voice.endpointing import Endpointer, SpeechPaused, SpeechStarted
+from local_voice.engines.silero_vad import WINDOW, SileroVad
 from local_voice.engines.whisper import Whisper
 from local_voice.model_store import ModelStore
-from local_voice.settings import SttSettings
-from local_voice.whisper_windows import window_seconds
+from local_voice.settings import Settings, SttSettings
+from local_voice.whisper_windows import LONGEST_PIECE_SECONDS, MARGIN_SECONDS, WINDOW_SECONDS, without_loop
 
-SPEECH = Path(__file__).parent.parent / "tests" / "data"
-SETTINGS = SttSettings(threads=min(os.cpu_count() or 1, 4))
 Hear = Callable[[Samples], Awaitable[str]]
+PEERS: dict[str, dict[str, Any]] = {
+    "faster-whisper greedy": {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False},
+    "faster-whisper": {},
+}
 normalise = EnglishTextNormalizer()
 
 
-def load_speech(folder: Path) -> list[tuple[Samples, str]]:
-    """Sentences at 16 kHz with their words."""
-    lines = [line.split(" ", 1) for line in (folder / "transcripts.txt").read_text().splitlines()]
-    sounds = [read_wav(folder / f"{name}.wav") for name, _ in lines]
-    return [
-        (Resampler(sound.sample_rate, SPEECH_RATE).process(sound.samples, last=True), words)
-        for sound, (_, words) in zip(sounds, lines, strict=True)
-    ]
+class Watched(Whisper):
+    """Notes the seconds of each pass, so that second ones can be counted."""
+
+    def __init__(self, model_dir: Path, settings: SttSettings) -> None:
+        super().__init__(model_dir, settings)
+        self.passes: list[float] = []
+
+    async def _pass(self, samples: Samples, window: int, final: bool) -> Any:
+        began = time.perf_counter()
+        try:
+            return await super()._pass(samples, window, final)
+        finally:
+            self.passes.append(time.perf_counter() - began)
 
 
-def pink(count: int, rng: np.random.Generator) -> Samples:
-    """Noise of unit power that falls by 3 dB an octave, as that of rooms and streets roughly does."""
-    spectrum = np.fft.rfft(rng.standard_normal(count))
-    noise = np.fft.irfft(spectrum / np.sqrt(np.arange(1, len(spectrum) + 1)), count)
-    return (noise / noise.std()).astype(np.float32)
+def measure_windows(report: Report, label: str, whisper: Whisper, speech: list[Spoken], rounds: int) -> None:
+    """The halves of a pass in each window, called as the worker calls them."""
+    line = np.concatenate([samples for samples, _ in speech])
+    line = np.tile(line, 1 + int(LONGEST_PIECE_SECONDS * SPEECH_RATE / len(line)))
+    for window in WINDOW_SECONDS:
+        seconds = min(window - MARGIN_SECONDS, LONGEST_PIECE_SECONDS)
+        sound = line[: round(seconds * SPEECH_RATE)]
+        encode, decode = [], []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            encoded = whisper._encode(sound, window)
+            middle = time.perf_counter()
+            whisper._decode(encoded, seconds)
+            encode.append(middle - began)
+            decode.append(time.perf_counter() - middle)
+        both = [sum(halves) for halves in zip(encode, decode, strict=True)]
+        factor = Share([(whole, seconds) for whole in both], unit="s/s")
+        report.row(
+            f"{label}, {window} s window",
+            encode=Times(encode),
+            decode=Times(decode),
+            whole_pass=Times(both),
+            real_time_factor=factor,
+        )
 
 
-def with_noise(samples: Samples, decibels: float, rng: np.random.Generator) -> Samples:
-    level = np.sqrt(np.mean(np.square(samples))) * 10 ** (-decibels / 20)
-    return np.clip(samples + level * pink(len(samples), rng), -1, 1).astype(np.float32)
+@dataclass
+class Live:
+    """What was seen while clips were played in real time."""
+
+    finals: list[float] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
 
 
-def noises(rng: np.random.Generator) -> list[Samples]:
-    """Sound without a word: silence, hiss, rumble, hum and clicks, soft and loud, short and long."""
-    found: list[Samples] = []
-    for seconds in (0.5, 1.5, 4.0, 9.0):
-        count = round(seconds * SPEECH_RATE)
-        hum = np.sin(2 * np.pi * 50 * np.arange(count) / SPEECH_RATE)
-        clicks = (rng.random(count) < 7 / SPEECH_RATE) * 10.0
-        found.append(np.zeros(count, np.float32))
-        for level in (0.003, 0.03):
-            for kind in (rng.standard_normal(count), pink(count, rng), hum, clicks):
-                found.append((kind * level + rng.standard_normal(count) * 3e-4).astype(np.float32))
-    return found
+async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: Samples, seen: Live) -> None:
+    """Play one clip and transcribe as a session does. The last pause's final is the one that counts."""
+    loop, turn, step = asyncio.get_running_loop(), settings.turn, WINDOW / SPEECH_RATE
+    sound = np.concatenate((silence(0.5, SPEECH_RATE), samples, silence(1.0, SPEECH_RATE)))
+    judge, ears = Endpointer(settings.vad, turn), vad.stream()
+    began, start, asked, texts = loop.time(), 0.0, 0.0, []
+    partial = final = asyncio.create_task(asyncio.sleep(0))
+
+    async def transcribe(now: float, last_voice: float | None) -> float:
+        heard = sound[round(start * SPEECH_RATE) : round(now * SPEECH_RATE)]
+        await whisper.transcribe(heard, final=last_voice is not None)
+        done = loop.time() - began
+        if last_voice is not None:
+            return done - last_voice
+        seen.ages.append(done - now)
+        texts.append(done)
+        return 0.0
+
+    for number, window in enumerate(Rechunker(WINDOW).push(sound), 1):
+        now = number * step
+        await asyncio.sleep(began + now - loop.time())
+        fact = judge.process(ears.probability(window), step, now, turn.start_seconds)
+        if isinstance(fact, SpeechStarted):
+            start, asked = max(0.0, fact.start - turn.pre_roll_seconds), now
+        elif isinstance(fact, SpeechPaused):
+            partial.cancel()
+            final.cancel()
+            final = asyncio.create_task(transcribe(now, fact.end))
+        elif judge.speaking and now - asked >= turn.partial_seconds and partial.done() and final.done():
+            asked, partial = now, asyncio.create_task(transcribe(now, None))
+    if (after := await final) is None:
+        print(f"no pause was found in a clip of {len(samples) / SPEECH_RATE:.1f} s: it is not among `final`")
+    else:
+        seen.finals.append(after)
+    seen.gaps += np.diff(texts).tolist()
 
 
-async def measure(hear: Hear, speech: list[tuple[Samples, str]], rounds: int) -> dict[str, object]:
-    """One line of the table."""
-    seconds: list[float] = []
-    for samples, _ in speech * rounds:
-        start = time.perf_counter()
-        await hear(samples)
-        seconds.append(time.perf_counter() - start)
-    row: dict[str, object] = dict(percentiles(seconds))
-    row["rtf"] = sum(seconds) / rounds / sum(len(samples) / SPEECH_RATE for samples, _ in speech)
-    for label, decibels in (("clean", None), ("10 dB", 10.0), ("5 dB", 5.0)):
-        rng = np.random.default_rng(0)
-        sounds = [
-            samples if decibels is None else with_noise(samples, decibels, rng) for samples, _ in speech
-        ]
-        heard = [normalise(await hear(sound)) for sound in sounds]
-        wrong = jiwer.wer([normalise(words) for _, words in speech], heard)
-        row[f"wer {label}"] = f"{100 * wrong:.1f}"
-    empty = noises(np.random.default_rng(1))
-    invented = sum([bool((await hear(sound)).strip()) for sound in empty])
-    return row | {"invented": f"{invented}/{len(empty)}"}
+def looped(text: str, said: str) -> bool:
+    """The text runs round in circles, or says far more than was said."""
+    words = text.lower().split()
+    numbers = [sorted(set(words)).index(word) for word in words]
+    return len(without_loop(numbers)) < len(words) or len(words) > 2 * len(said.split()) + 2
 
 
-async def compare(report: Report, model: str, speech: list[tuple[Samples, str]], rounds: int) -> None:
-    folder = ModelStore().path(model)
-    async with Whisper(folder, SETTINGS) as whisper:
+async def hear_speech(
+    report: Report, label: str, hear: Hear, speech: list[Spoken], whisper: Watched | None
+) -> None:
+    """A row of final passes on clips. `whisper`: ours, whose second passes are counted."""
+    seconds, again, cost, errors, loops = [], [], [], [], []
+    for samples, said in speech:
+        if whisper is not None:
+            whisper.passes.clear()
+        began = time.perf_counter()
+        text = await hear(samples)
+        seconds.append((time.perf_counter() - began, len(samples) / SPEECH_RATE))
+        if whisper is not None:
+            again.append((float(len(whisper.passes) > 1), 1.0))
+            cost += [sum(whisper.passes[1:])] if len(whisper.passes) > 1 else []
+        found = jiwer.process_words(normalise(said), normalise(text))
+        errors.append(
+            (found.substitutions + found.deletions + found.insertions, len(normalise(said).split()))
+        )
+        loops.append((float(looped(text, said)), 1.0))
+    report.row(
+        f"{label} ({len(speech)})",
+        whole_pass=Times([spent for spent, _ in seconds]),
+        real_time_factor=Share(seconds, unit="s/s"),
+        wer=Share(errors),
+        looped=Share(loops),
+        **({} if whisper is None else {"second_window": Share(again), "its_cost": Times(cost)}),
+    )
+
+
+async def compare(report: Report, model: str, chosen: Any, settings: Settings) -> None:
+    """All rows of one model."""
+    folder, store = ModelStore().path(model), ModelStore()
+    label = Path(model).name
+    speech, empty = (people()[4:6], noises()[:5]) if chosen.quick else (people(), noises())
+    sets = {f"people, {how}": clips for how, clips in worse(speech).items()}
+    sets["questions"] = questions(2 if chosen.quick else chosen.questions)
+
+    async def hear_all(name: str, hear: Hear, whisper: Watched | None) -> None:
+        for what, clips in sets.items():
+            await hear_speech(report, f"{label}, {name}: {what}", hear, clips, whisper)
+        texts = [await hear(sound) for sound in empty]
+        invented = Share([(float(bool(text.strip())), 1.0) for text in texts])
+        report.row(f"{label}, {name}: no words", invented=invented)
+
+    async with SileroVad(store.path(settings.vad.model)) as vad, Watched(folder, settings.stt) as whisper:
+        measure_windows(report, label, whisper, speech, 1 if chosen.quick else chosen.rounds)
+        seen = Live()
+        for samples, _ in speech:
+            await listen(whisper, vad, settings, samples, seen)
+        report.row(
+            f"{label}, live ({len(speech)})",
+            final=Times(seen.finals),
+            partial_every=Times(seen.gaps),
+            partial_age=Times(seen.ages),
+        )
 
         async def ours(samples: Samples) -> str:
             return (await whisper.transcribe(samples, final=True)).text
 
-        row = await measure(ours, speech, rounds)
-        report.row(f"{model}: local-voice", **row, **halves(whisper, speech, rounds))
-    other = WhisperModel(str(folder), compute_type=SETTINGS.compute_type, cpu_threads=SETTINGS.threads)
-    greedy = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False}
-    for name, options in (("faster-whisper greedy", greedy), ("faster-whisper defaults", {})):
+        await hear_all("ours", ours, whisper)
+    if not chosen.peers:
+        return
+    stt = settings.stt
+    other = WhisperModel(
+        str(folder), device=stt.device, compute_type=stt.compute_type, cpu_threads=stt.threads
+    )
+    for name, how in PEERS.items():
 
-        async def theirs(samples: Samples, options: dict[str, object] = options) -> str:
-            segments, _ = other.transcribe(samples, language="en", **options)
+        async def theirs(samples: Samples, how: dict[str, Any] = how) -> str:
+            segments, _ = other.transcribe(samples, language="en", **how)
             return " ".join(segment.text.strip() for segment in segments)
 
-        report.row(f"{model}: {name}", **await measure(theirs, speech, rounds))
-
-
-def halves(whisper: Whisper, speech: list[tuple[Samples, str]], rounds: int) -> dict[str, float]:
-    """Median seconds of the two halves of a pass, called as the worker calls them."""
-    encode, decode = [], []
-    for samples, _ in speech * rounds:
-        start = time.perf_counter()
-        encoded = whisper._encode(samples, window_seconds(len(samples) / SPEECH_RATE))
-        middle = time.perf_counter()
-        whisper._decode(encoded, len(samples) / SPEECH_RATE)
-        encode.append(middle - start)
-        decode.append(time.perf_counter() - middle)
-    return {"encode p50": float(np.median(encode)), "decode p50": float(np.median(decode))}
+        await theirs(speech[0][0])
+        await hear_all(name, theirs, None)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="*", default=["whisper-tiny.en", "whisper-base"])
-    parser.add_argument("--speech", type=Path, default=SPEECH)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    speech = load_speech(options.speech)
-    minutes = sum(len(samples) for samples, _ in speech) / SPEECH_RATE / 60
-    about = {"utterances": len(speech), "minutes": f"{minutes:.1f}", "compute": SETTINGS.compute_type}
-    load = f"{os.getloadavg()[0]:.1f}"
-    report = Report(
-        "Whisper, seconds an utterance", about | {"threads": SETTINGS.threads, "load before": load}
+    """Command line."""
+    parser = reports.parser(__doc__, quick="2 clips, 2 questions, 1 round")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="default: whisper-tiny.en, whisper-base"
     )
-    for model in options.models:
-        asyncio.run(compare(report, model, speech, options.rounds))
-    report.finish(options.json)
+    parser.add_argument(
+        "--questions", type=int, default=40, help="rendered questions, 100 differ (default: 40)"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="passes in each window (default: 10)")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave faster-whisper out")
+    chosen = parser.parse_args()
+    settings = reports.settings(chosen)
+    models = chosen.model or ["whisper-tiny.en", "whisper-base"]
+    report = Report("bench_stt: Whisper hears", settings.stt.model_dump(exclude={"model"}), models)
+    for model in models:
+        asyncio.run(compare(report, model, chosen, settings))
+    report.finish(chosen.json, chosen.plot)
 
 
 if __name__ == "__main__":

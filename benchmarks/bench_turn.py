@@ -1,6 +1,6 @@
 """Voice to voice: from the caller's last voiced sample to the first audible sample of the reply.
 
-    python -m benchmarks.bench_turn [--turns 20] [--json FILE] [--url http://...] [-- SERVER FLAGS]
+    python -m benchmarks.bench_turn [--turns 20] [--url http://...] [--json FILE] [-- SERVER FLAGS]
 
 Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks questions in voices that are
 not the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the
@@ -25,23 +25,14 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.report import Report, percentiles
+from benchmarks.report import Report, Share, Times
+from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import Caller
 from local_voice.audio import read_wav
 
-QUESTIONS = (
-    "What is the capital of France?",
-    "How many days are there in a week?",
-    "Can you tell me a short joke?",
-    "What color is the sky on a clear day?",
-    "Who wrote Romeo and Juliet?",
-    "What should I cook for dinner tonight?",
-    "How do I make a good cup of tea?",
-    "Why is the sea salty?",
-    "What is the largest planet in the solar system?",
-    "Please tell me something interesting about cats.",
-)
 VOICES = ("flite:slt", "flite:rms", "espeak:en-us", "flite:awb", "espeak:en-gb")
+ASKED = 10
+"""Of the questions, those that a small model can answer."""
 TURNS_A_CALL = 5
 READY_SECONDS = 300.0
 PAUSE_SECONDS = 0.7
@@ -107,7 +98,7 @@ async def measure(url: str, count: int) -> list[dict[str, float | None]]:
         wavs = []
         for number in range(count):
             wavs.append(Path(folder) / f"{number}.wav")
-            speak(QUESTIONS[number % len(QUESTIONS)], VOICES[number % len(VOICES)], wavs[-1])
+            speak(QUESTIONS[number % ASKED], VOICES[number % len(VOICES)], wavs[-1])
         for first in range(0, count, TURNS_A_CALL):
             turns += await call(url, wavs[first : first + TURNS_A_CALL])
     return turns
@@ -119,6 +110,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--url", help="a server that runs already")
     parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--plot", type=Path, help="draw it")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
     server, url = (None, args.url) if args.url else start_server(args.flags)
@@ -134,16 +126,19 @@ def main() -> None:
 
     report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
     if server is not None:
-        report.row("warm start, to /readyz (s)", p50=warm_start, n=1)
-    report.row("first turn after the start (s)", p50=turns[0]["voice_to_voice"], n=1)
+        report.row("warm start, to /readyz", seconds=Times([warm_start]))
+    first = turns[0]["voice_to_voice"]
+    report.row("first turn after the start", seconds=Times([] if first is None else [first]))
     rest = turns[1:]
     for name in dict.fromkeys(key for turn in rest for key in turn):
         where = "caller" if name == "voice_to_voice" else "server, from last voice"
         values = [value for turn in rest if (value := turn.get(name)) is not None]
-        report.row(f"{name} ({where}) (s)", **percentiles(values))
+        report.row(f"{name} ({where})", seconds=Times(values))
     silent = sum(turn["voice_to_voice"] is None for turn in turns)
-    report.row("turns without a reply", n=silent)
-    report.finish(args.json)
+    report.row(
+        "turns without a reply", share=Share([(float(t["voice_to_voice"] is None), 1.0) for t in turns])
+    )
+    report.finish(args.json, args.plot)
     print(json.dumps([turn["voice_to_voice"] for turn in turns]))
     sys.exit(1 if silent else 0)
 

@@ -1,19 +1,30 @@
-"""What every benchmark prints: machine, versions, configuration, then a table; the same as JSON."""
+"""What every benchmark shows and keeps: machine, versions, models, settings, and rows; table, JSON, plot.
+
+A measured value keeps all its samples, so that `regression.py` can tell a change from noise.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from local_voice.model_store import ModelStore
+from local_voice.model_store.files import ModelLock
+from local_voice.settings import Settings
+from local_voice.settings_sources import load
 
 PACKAGES = (
     "local-voice",
@@ -27,6 +38,59 @@ PACKAGES = (
     "aiortc",
 )
 RESULTS = Path(__file__).parent / "results"
+
+Better: TypeAlias = Literal["less", "more"]
+Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Times:
+    """The same thing measured again and again; shown as p50 / p95 / p99."""
+
+    samples: Sequence[float]
+    unit: str = "s"
+    better: Better = "less"
+
+    def content(self) -> dict[str, Any]:
+        """For the JSON file."""
+        kept = [_short(sample) for sample in self.samples]
+        about = {"unit": self.unit, "better": self.better}
+        return {**percentiles(self.samples), **about, "samples": kept}
+
+    def __str__(self) -> str:
+        found = percentiles(self.samples)
+        names = ("p50",) if len(self.samples) == 1 else ("p50", "p95", "p99")
+        return " / ".join(_shown(found[name]) for name in names) if self.samples else "none"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A sum over a sum, sample by sample: word errors over words, seconds of work over seconds of sound."""
+
+    samples: Sequence[tuple[float, float]]
+    unit: str = "%"
+    """With `%` it is shown times 100."""
+    better: Better = "less"
+
+    @property
+    def value(self) -> float:
+        """NaN without samples."""
+        part, whole = np.sum(np.asarray(self.samples, float).reshape(-1, 2), axis=0)
+        return float(part / whole) if whole else float("nan")
+
+    def content(self) -> dict[str, Any]:
+        """For the JSON file."""
+        kept = [[_short(part), _short(whole)] for part, whole in self.samples]
+        about = {"unit": self.unit, "better": self.better}
+        return {"n": len(kept), "value": self.value, **about, "samples": kept}
+
+    def __str__(self) -> str:
+        if not self.samples:
+            return "none"
+        if self.unit != "%":
+            return _shown(self.value)
+        part, whole = (sum(column) for column in zip(*self.samples, strict=True))
+        return f"{100 * self.value:.1f} ({part:g} of {whole:g})"
 
 
 def machine() -> dict[str, str]:
@@ -64,6 +128,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def fingerprint(model: str) -> tuple[str, str]:
+    """What is installed for a name: folder, origin, and the first digits of the largest file's sha256."""
+    path = ModelStore().path(model)
+    folder = path if path.is_dir() else path.parent
+    lock = ModelLock.read(folder)
+    if lock is None:
+        return folder.name, "from a folder of one's own"
+    name = max(lock.files, key=lambda name: lock.files[name].size)
+    return folder.name, f"from {lock.origin.split()[0]}, {name} {lock.files[name].sha256[:12]}"
+
+
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """Count, p50, p95 and p99, by linear interpolation (NumPy's default)."""
     if not values:
@@ -72,48 +147,105 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {"n": len(values), "p50": p50, "p95": p95, "p99": p99}
 
 
-class Report:
-    """Rows of one benchmark's table. Floats are shown with three decimals."""
+def parser(description: str | None, *, quick: str = "") -> argparse.ArgumentParser:
+    """A command line with what all benchmarks take. `quick`: what the short form is, if there is one."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the result here, samples and all")
+    made.add_argument("--plot", type=Path, metavar="FILE", help="draw it (PNG or SVG)")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, such as stt.threads=4"
+    )
+    if quick:
+        made.add_argument("--quick", action="store_true", help=f"only see that it works: {quick}")
+    return made
 
-    def __init__(self, name: str, configuration: Mapping[str, object]) -> None:
+
+def settings(chosen: argparse.Namespace) -> Settings:
+    """The settings of this machine with those of `--set`. Raises `SettingsError`."""
+    return load(None, dict(pair.split("=", 1) for pair in chosen.set)).settings
+
+
+class Report:
+    """Rows of one benchmark's table. A value is a `Times`, a `Share`, or a plain fact."""
+
+    def __init__(self, name: str, configuration: Mapping[str, object], models: Sequence[str] = ()) -> None:
+        """`configuration`: the settings that matter. `models`: names in the store, whose hashes are told."""
         self.name = name
         self.configuration = dict(configuration)
-        self.rows: list[dict[str, object]] = []
+        self.models = dict(fingerprint(model) for model in models)
+        self.load = os.getloadavg()[0]
+        """Processes that wanted a core in the minute before; not near 0: figures of a busy machine."""
+        self.rows: list[Row] = []
 
     def row(self, label: str, **values: object) -> None:
-        """Add a line: `label`, then its values by column name."""
+        """Add a line: `label`, then its values by column name (an underscore is shown as a space)."""
         self.rows.append({"what": label, **values})
 
-    def finish(self, json_path: Path | None = None) -> None:
-        """Print everything and, if asked, write it as JSON."""
-        console = Console()
+    def finish(self, json_path: Path | None = None, plot_path: Path | None = None) -> None:
+        """Print everything and, where asked, write it as JSON and as a plot."""
+        # A pipe has no width of its own, and a table squeezed into 80 columns can't be read.
+        console = Console(width=None if Console().is_terminal else 180)
+        content = self.content()
         console.print(f"[bold]{self.name}[/bold]")
-        for title, facts in (
-            ("machine", machine()),
-            ("versions", versions()),
-            ("configuration", self.configuration),
-        ):
-            console.print(f"{title}: " + ", ".join(f"{k} {v}" for k, v in facts.items()), style="dim")
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        table = Table(*columns)
-        for row in self.rows:
-            table.add_row(*(_shown(row.get(column)) for column in columns))
-        console.print(table)
+        for title in ("machine", "versions", "models", "configuration"):
+            facts = ", ".join(f"{key} {value}" for key, value in content[title].items() if value != "")
+            if facts:
+                console.print(f"{title}: {facts}", style="dim", highlight=False)
+        console.print(f"load before: {self.load:.1f}. Three figures are p50 / p95 / p99.", style="dim")
+        for rows in tables(self.rows):
+            columns = list(dict.fromkeys(key for row in rows for key in row))
+            table = Table(*(column.replace("_", " ") + self._unit(column) for column in columns))
+            for row in rows:
+                table.add_row(*(_shown(row.get(column)) for column in columns))
+            console.print(table)
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
-            content = {
-                "benchmark": self.name,
-                "when": datetime.now(UTC).isoformat(timespec="seconds"),
-                "machine": machine(),
-                "versions": versions(),
-                "configuration": self.configuration,
-                "rows": self.rows,
-            }
-            json_path.write_text(json.dumps(content, indent=2, default=str) + "\n")
+            json_path.write_text(json.dumps(content, default=str, indent=1) + "\n")
             console.print(f"written to {json_path}")
+        if plot_path is not None:
+            from benchmarks.plot import draw  # a second to import, and not everybody wants a picture
+
+            draw(content, plot_path)
+            console.print(f"drawn to {plot_path}")
+
+    def content(self) -> dict[str, Any]:
+        """What the JSON file holds."""
+        rows = [
+            {key: v.content() if isinstance(v, Times | Share) else v for key, v in row.items()}
+            for row in self.rows
+        ]
+        return {
+            "benchmark": self.name,
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "versions": versions(),
+            "models": self.models,
+            "configuration": self.configuration,
+            "load": round(self.load, 2),
+            "rows": rows,
+        }
+
+    def _unit(self, column: str) -> str:
+        units = {row[column].unit for row in self.rows if isinstance(row.get(column), Times | Share)}
+        return f" ({units.pop()})" if len(units) == 1 else ""
+
+
+def tables(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that begin with the same column belong into one table."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(next((key for key in row if key != "what"), ""), []).append(row)
+    return list(found.values())
 
 
 def _shown(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
     return "" if value is None else str(value)
+
+
+def _short(value: float) -> float:
+    """Six digits tell all that a measurement can."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,125 @@
+"""What counts as worse: more than noise, and enough to matter."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.regression import NotComparableError, compare, judge, main
+
+
+def times(middle, count=30, spread=0.05, unit="s", better="less", seed=0):
+    rng = np.random.default_rng(seed)
+    samples = (middle * rng.normal(1.0, spread, count)).tolist()
+    return {"samples": samples, "unit": unit, "better": better, "p50": middle, "n": count}
+
+
+def share(pairs, unit="%", better="less"):
+    return {"samples": pairs, "unit": unit, "better": better, "n": len(pairs)}
+
+
+def result(name="bench", cpu="one", gpu="none", **columns):
+    return {"benchmark": name, "machine": {"cpu": cpu, "gpu": gpu}, "rows": [{"what": "row", **columns}]}
+
+
+def verdict(old, new):
+    return next(iter(judge("it", old, new))).verdict
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (times(0.100), times(0.100, seed=1), "same"),
+        (times(0.100), times(0.130, seed=1), "worse"),
+        (times(0.100), times(0.070, seed=1), "better"),
+        (times(0.100), times(0.105, seed=1, spread=0.001), "same"),  # sure, but too little to matter
+        (times(0.100, spread=0.6), times(0.115, seed=5, spread=0.6), "same"),  # enough, but it may be noise
+        (times(0.0010), times(0.0020, seed=1), "same"),  # twice as long, and still only 1 ms
+        (times(16.0, unit="tokens/s", better="more"), times(12.0, unit="tokens/s", better="more"), "worse"),
+        (times(16.0, unit="tokens/s", better="more"), times(20.0, unit="tokens/s", better="more"), "better"),
+        (times(0.1, count=4), times(9.0, count=30), "too few samples"),
+    ],
+)
+def test_times_are_worse_when_the_change_is_sure_and_matters(old, new, expected):
+    assert verdict(old, new) == expected
+
+
+def test_equal_runs_are_hardly_ever_called_worse():
+    noisy = [times(0.1, count=20, spread=0.15, seed=seed) for seed in range(200)]
+    worse = sum(verdict(old, new) == "worse" for old, new in zip(noisy[::2], noisy[1::2], strict=True))
+    assert worse <= 1  # of 100
+
+
+def test_five_samples_that_are_all_slower_are_enough():
+    assert verdict(times(1.0, count=5), times(1.3, count=5, seed=1)) == "worse"
+
+
+def test_a_tail_that_grew_is_seen_where_there_are_enough_samples():
+    old = times(0.1, count=100, spread=0.02)
+    new = {**old, "samples": [*old["samples"][:85], *[0.4] * 15]}
+    found = {finding.what: finding.verdict for finding in judge("it", old, new)}
+    assert found == {"it p50": "same", "it p95": "worse"}
+    few = {**new, "samples": new["samples"][70:]}
+    assert [finding.what for finding in judge("it", old, few)] == ["it p50"]
+
+
+def test_word_errors_of_the_same_sentences_are_paired():
+    sentences = [(sentence % 4, 10) for sentence in range(60)]
+    one_more_each_fourth = [
+        (errors + (number % 4 == 0), words) for number, (errors, words) in enumerate(sentences)
+    ]
+    assert verdict(share(sentences), share(one_more_each_fourth)) == "worse"
+    assert verdict(share(one_more_each_fourth), share(sentences)) == "better"
+    # the same change among other sentences could be luck
+    others = [(errors, words + 1) for errors, words in one_more_each_fourth]
+    assert verdict(share(sentences), share(others)) == "same"
+
+
+def test_less_than_half_a_point_of_word_errors_does_not_matter():
+    old = [(0, 10)] * 300
+    assert verdict(share(old), share([(1, 10)] * 12 + [(0, 10)] * 288)) == "same"
+    assert verdict(share(old), share([(1, 10)] * 30 + [(0, 10)] * 270)) == "worse"
+
+
+def test_a_value_that_is_no_longer_measured_is_gone():
+    found = compare(result(a=times(1.0), b=times(1.0)), result(a=times(1.0)))
+    assert [(finding.what, finding.verdict) for finding in found] == [
+        ("row: a p50", "same"),
+        ("row: b", "gone"),
+    ]
+
+
+def test_what_is_new_needs_no_old_value():
+    assert len(compare(result(a=times(1.0)), result(a=times(1.0), b=times(1.0)))) == 1
+
+
+def test_other_benchmarks_and_other_machines_are_not_compared():
+    with pytest.raises(NotComparableError, match="two benchmarks"):
+        compare(result("one"), result("other"))
+    with pytest.raises(NotComparableError, match="--any-machine"):
+        compare(result(cpu="slow"), result(cpu="fast"))
+    assert compare(result(cpu="slow", a=times(1.0)), result(cpu="fast", a=times(1.0)), any_machine=True)
+
+
+@pytest.mark.parametrize(
+    ("new", "code", "said"),
+    [
+        (result(a=times(0.1, seed=1)), 0, "0 worse"),
+        (result(a=times(0.2)), 1, "1 worse"),
+        (result(), 1, "1 gone"),
+        (result(cpu="other", a=times(0.1)), 2, "run both on one machine"),
+    ],
+)
+def test_the_exit_code_is_for_machines_and_the_words_for_people(tmp_path, capsys, new, code, said):
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, content in zip(paths, (result(a=times(0.1)), new), strict=True):
+        path.write_text(json.dumps(content))
+    assert main([str(path) for path in paths]) == code
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+
+
+def test_an_old_result_without_samples_is_not_taken_for_a_pass(tmp_path):
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(result(note="no samples")))
+    assert main([str(path), str(path)]) == 2

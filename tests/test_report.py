@@ -1,0 +1,107 @@
+"""What benchmarks print and keep."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks import report as reports
+from benchmarks.report import Report, Share, Times, fingerprint, percentiles, tables
+from local_voice.model_store import ModelStore
+from local_voice.model_store.files import LockedFile, ModelLock
+
+
+@pytest.fixture
+def report():
+    made = Report("a benchmark", {"threads": 2})
+    made.row("5 s window", encode=Times([0.1, 0.2, 0.3]), wer=Share([(1, 10), (0, 10)]), note="clean")
+    return made
+
+
+def test_percentiles_are_interpolated():
+    assert percentiles([1.0, 2.0, 3.0]) == {
+        "n": 3,
+        "p50": 2.0,
+        "p95": pytest.approx(2.9),
+        "p99": pytest.approx(2.98),
+    }
+    assert percentiles([]) == {"n": 0}
+
+
+def test_times_show_three_percentiles_and_a_single_one_only_itself():
+    assert str(Times([0.1, 0.2, 0.3])) == "0.200 / 0.290 / 0.298"
+    assert str(Times([0.25])) == "0.250"
+    assert str(Times([])) == "none"
+
+
+def test_a_share_is_a_sum_over_a_sum_and_not_a_mean_of_quotients():
+    assert Share([(1, 1), (0, 9)]).value == pytest.approx(0.1)
+    assert str(Share([(1, 1), (0, 9)])) == "10.0 (1 of 10)"
+    assert str(Share([(3.0, 12.0)], unit="s/s")) == "0.250"
+    assert math.isnan(Share([]).value)
+    assert str(Share([])) == "none"
+
+
+def test_the_file_holds_machine_versions_settings_and_every_sample(report, tmp_path):
+    report.finish(tmp_path / "new folder" / "result.json")
+    kept = json.loads((tmp_path / "new folder" / "result.json").read_text())
+    assert kept["benchmark"] == "a benchmark"
+    assert kept["configuration"] == {"threads": 2}
+    assert {"cpu", "memory", "system", "gpu"} <= set(kept["machine"])
+    assert "faster-whisper" in kept["versions"]
+    (row,) = kept["rows"]
+    assert row["what"] == "5 s window"
+    assert row["note"] == "clean"
+    assert row["encode"]["samples"] == [0.1, 0.2, 0.3]
+    assert row["encode"]["p95"] == pytest.approx(0.29)
+    assert (row["wer"]["value"], row["wer"]["samples"]) == (0.05, [[1, 10], [0, 10]])
+
+
+def test_the_table_names_units_and_what_was_measured(report, capsys):
+    report.finish()
+    shown = capsys.readouterr().out
+    for part in ("a benchmark", "threads 2", "encode (s)", "wer (%)", "5 s window", "0.200 / 0.290 / 0.298"):
+        assert part in shown
+
+
+def test_rows_that_measure_different_things_stand_in_different_tables():
+    rows = [{"what": "a", "encode": 1}, {"what": "b", "wer": 2}, {"what": "c", "encode": 3, "decode": 4}]
+    assert [[row["what"] for row in table] for table in tables(rows)] == [["a", "c"], ["b"]]
+
+
+def test_a_plot_is_drawn_from_what_has_samples(report, tmp_path):
+    report.row("only a fact", note="nothing to draw")
+    report.finish(plot_path=tmp_path / "picture.svg")
+    drawn = (tmp_path / "picture.svg").read_text()
+    assert drawn.startswith("<?xml")
+    assert len(drawn) > 5000
+
+
+def test_a_result_without_samples_is_no_picture(tmp_path):
+    made = Report("empty", {})
+    made.row("a fact", note="nothing")
+    with pytest.raises(ValueError, match="no measured value"):
+        made.finish(plot_path=tmp_path / "picture.png")
+
+
+def test_a_model_of_ones_own_is_told_as_such(tmp_path):
+    own = tmp_path / "mine"
+    own.mkdir()
+    (own / "model.safetensors").write_bytes(b"")
+    assert fingerprint(str(own)) == ("mine", "from a folder of one's own")
+
+
+def test_a_model_of_the_store_is_told_by_its_origin_and_the_hash_of_its_weights(tmp_path, monkeypatch):
+    folder = tmp_path / "whisper-base"
+    folder.mkdir()
+    files = {"config.json": LockedFile(10, "c" * 64), "model.bin": LockedFile(1000, "a" * 64)}
+    ModelLock("recipe", "owner/name at abc", "abc", files).write(folder)
+    monkeypatch.setattr(ModelStore, "path", lambda self, name: folder)
+    assert fingerprint("whisper-base") == ("whisper-base", "from owner/name, model.bin aaaaaaaaaaaa")
+
+
+def test_settings_of_the_command_line_reach_the_benchmark(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    chosen = reports.parser("", quick="less").parse_args(["--set", "stt.threads=3", "--quick"])
+    assert chosen.quick
+    assert reports.settings(chosen).stt.threads == 3
