@@ -110,6 +110,7 @@ def talk(context: Context, input_device: str | None, output_device: str | None) 
 async def _talk(settings: Settings, trace: Path | None) -> None:
     from local_voice.captions import Captions
     from local_voice.engines.echo_canceller import EchoCanceller
+    from local_voice.keys import HINTS, Keys
     from local_voice.transports.microphone import Microphone
     from local_voice.transports.sound_card import choose, list_devices
 
@@ -121,8 +122,10 @@ async def _talk(settings: Settings, trace: Path | None) -> None:
     with StartProgress() as progress:
         async with _assistant(settings, progress) as assistant, microphone:
             progress.finish()
-            terminal.err.print("Ready: speak. Ctrl-C stops.")
-            with captions:
+            mode = settings.turn.mode
+            terminal.err.print(f"Ready. {HINTS[mode]}")
+            keys = Keys(lambda key: microphone.on_control(key), talk_key=mode == "push_to_talk")
+            with captions, keys:
                 await assistant.converse(microphone, trace=trace)
     if microphone.failure:
         raise StartupError(microphone.failure)

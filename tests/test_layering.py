@@ -52,6 +52,7 @@ FLOORS = (
         "terminal",
         "signals",
         "captions",
+        "keys",
     },
 )
 
