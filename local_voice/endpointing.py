@@ -148,13 +148,21 @@ def silence_that_ends(turn: TurnSettings, evidence: Evidence) -> tuple[float, st
     """How long the user must be silent for the turn to be over, in seconds, and why."""
     if evidence.turn_seconds > turn.longest_seconds:
         return turn.pause_seconds, "the turn is longer than turn.longest_seconds"
-    if hold := last_word_holds(evidence.text, evidence.language):
+    hold = last_word_holds(evidence.text, evidence.language)
+    if hold and not _asked_surely(turn, evidence):
         return turn.hold_seconds, hold
     waits = (turn.confident_seconds, _likely_seconds(turn, evidence.usual_pause), turn.unfinished_seconds)
     step, why = _step(turn, evidence)
     if evidence.cut_off and step < 2:
         return waits[step + 1], f"{why}, but went on after an answer before"
     return waits[step], why
+
+
+def _asked_surely(turn: TurnSettings, evidence: Evidence) -> bool:
+    """It reads and sounds like a whole question, whatever its last word: "Is the oven still on?"."""
+    completion = evidence.completion
+    asks = evidence.text.rstrip().endswith("?")
+    return asks and completion is not None and completion >= turn.confident_probability
 
 
 def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:

@@ -116,4 +116,6 @@ def verdict(
         return "echo"
     if below_user_db > turn.background_db:
         return "background"
-    return meaning(text, language, asked=asked)
+    found = meaning(text, language, asked=asked)
+    # A clap is "Boom!" to Whisper; the shortest words have 0.26 s of voice (four flite voices, espeak-ng).
+    return "nothing" if found == "content" and voiced_seconds < turn.interrupt_seconds else found

@@ -170,7 +170,7 @@ class Session:
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
             self._transport.notify(Notice(event.reason))
         for command in commands:
-            log.debug("%.3f s: %s", now, command)
+            log.debug("%.3f s: %s %s", now, type(command).__name__, getattr(command, "why", ""))
             self._obey(command)
         self._caption_message()
         if self.conversation.state != self._status:

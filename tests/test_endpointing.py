@@ -78,6 +78,7 @@ TURN = TurnSettings()
         (Evidence(0.01), TURN.unfinished_seconds),
         (Evidence(0.01, turn_seconds=500.0), TURN.pause_seconds),
         (Evidence(0.95, text="I want to go to"), TURN.hold_seconds),
+        (Evidence(0.95, text="Is the oven still on?"), TURN.confident_seconds),
         (Evidence(0.2, text="What is the capital of France?"), TURN.likely_seconds),
         (Evidence(0.01, text="Yes.", asked_for="yes_no"), TURN.confident_seconds),
         (Evidence(0.95, text="Five five five", asked_for="digits"), TURN.unfinished_seconds),

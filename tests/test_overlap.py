@@ -76,6 +76,12 @@ def test_a_click_that_was_only_ducked_for_is_forgotten():
     assert table.tell(FinalTranscript(2, 0, "")) == [Resume(1, 0)]
 
 
+def test_a_clap_that_reads_like_a_word_is_too_short_for_one():
+    table = replying()
+    table.hear("###..")
+    assert table.tell(FinalTranscript(2, 0, "Boom!")) == [Resume(1, 0)]
+
+
 def test_yes_is_an_answer_when_the_assistant_has_just_asked():
     table = replying("Do you like kings?")
     table.hear("#" * 12 + "..")
