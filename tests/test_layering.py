@@ -15,6 +15,8 @@ FLOORS = (
         "spoken_form",
         "speakable",
         "log_mel",
+        "turn_words",
+        "sounds_like",
         "toml_lines",
     },
     {
@@ -28,6 +30,11 @@ FLOORS = (
         "worker",
         "whisper_windows",
         "word_alignment",
+        "barge_in",
+        "completeness",
+        "echo_guard",
+        "hallucinations",
+        "wake_phrase",
     },
     {
         "engines",
