@@ -30,10 +30,10 @@ from local_voice.endpointing import (
 from local_voice.events import (
     Command,
     Draft,
+    EchoPossible,
     Event,
     FinalTranscript,
     Interrupt,
-    Joined,
     Message,
     PartialTranscript,
     PlaybackEnded,
@@ -145,8 +145,8 @@ class Conversation:
                 return self._playback_ended(event, now)
             case StageFailed():
                 return self._failed(event, now)
-            case Joined():
-                self._echo = event.echo
+            case EchoPossible():
+                self._echo = event.possible
             case PushToTalk():
                 return self._press(now) if event.down else self._let_go(now)
             case StopSpeaking():

@@ -28,11 +28,10 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """The user is there."""
+class EchoPossible:
+    """The user's microphone may hear the assistant's loudspeaker, or can't."""
 
-    echo: bool
-    """Their microphone may hear the assistant's loudspeaker."""
+    possible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class StopSpeaking:
 
 
 Event: TypeAlias = (
-    Joined
+    EchoPossible
     | VoiceActivity
     | TurnCompletion
     | PartialTranscript

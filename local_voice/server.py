@@ -20,10 +20,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from local_voice.engines.echo_canceller import EchoCanceller
 from local_voice.settings import ServerSettings
 from local_voice.stages import Notice, StartupError, Transport
+from local_voice.transports.inside_aiortc import require_aiortc
 from local_voice.transports.offer import OfferError
-from local_voice.transports.webrtc import PeerGoneError, WebRtcTransport, answer, require_aiortc
+from local_voice.transports.webrtc import PeerGoneError, WebRtcTransport, answer
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ PAGE = Path(__file__).parent / "transports" / "web"
 FILES = {
     "/": ("index.html", "text/html"),
     "/client.js": ("client.js", "text/javascript"),
+    "/playback.js": ("playback.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
 }
 HEADERS = {
@@ -190,7 +193,8 @@ class Server:
         self._admit()
         self._opening += 1
         try:
-            transport, reply = await answer(sdp, self._settings.ice_servers)
+            echo = EchoCanceller if self._settings.echo_cancellation else None
+            transport, reply = await answer(sdp, self._settings.ice_servers, echo)
         except OfferError as error:
             raise RefusalError(400, str(error)) from error
         finally:

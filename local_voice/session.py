@@ -21,10 +21,10 @@ from local_voice.events import (
     Command,
     Draft,
     Duck,
+    EchoPossible,
     Event,
     FinalTranscript,
     Interrupt,
-    Joined,
     Message,
     PartialTranscript,
     Pause,
@@ -50,6 +50,7 @@ from local_voice.speakable import Clause
 from local_voice.stages import (
     Caption,
     LanguageModel,
+    Mode,
     Notice,
     Speech,
     SpeechToText,
@@ -113,6 +114,7 @@ class Session:
         self._judging: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._echo = False
         self._shown: Message | None = None
         """The newest message of the history, as far as its caption has been shown."""
         self._caption: Caption | None = None
@@ -142,8 +144,11 @@ class Session:
         rechunk = Rechunker(vad.window)
         resampler: Resampler | None = None
         self._transport.notify(Status("listening"))
-        self._tell(Joined(self._transport.echo))
+        self._transport.notify(Mode(self._settings.turn.mode))
         async for chunk in self._transport.incoming():
+            if self._transport.echo != self._echo:  # a client says after a moment what it does about it
+                self._echo = self._transport.echo
+                self._tell(EchoPossible(self._echo))
             if resampler is None:
                 resampler = Resampler(chunk.sample_rate, vad.sample_rate)
             for window in rechunk.push(resampler.process(chunk.samples)):

@@ -227,6 +227,8 @@ class ServerSettings(Section):
     """Conversations at once; one more is refused with 503."""
     ice_servers: Texts = ()
     """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
+    echo_cancellation: bool = True
+    """Subtract the assistant's own voice from the sound of a client that doesn't say it does so itself."""
 
 
 class Settings(BaseSettings):

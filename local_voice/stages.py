@@ -158,10 +158,25 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How turns are taken, said once when the conversation opens: who has a talk key may show it."""
+
+    name: Literal["full_duplex", "half_duplex", "push_to_talk"]
+
+
+Notification: TypeAlias = Caption | Status | Timing | Notice | Mode
+
 Control: TypeAlias = PushToTalk | StopSpeaking
 """What a user can press."""
 
-Notification: TypeAlias = Caption | Status | Timing | Notice
+
+class RemovesEcho(Protocol):
+    """An echo canceller with one conversation's state, as transports use it."""
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """The near sound without the far one, same length."""
+        ...
 
 
 class Transport(Protocol):

@@ -8,14 +8,18 @@ async with open_page(server.url, microphone=wav) as page:
 from __future__ import annotations
 
 import asyncio
+import base64
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from aioice.ice import get_host_addresses
 from playwright.async_api import Error, Page, async_playwright
+
+RECORDER = Path(__file__).parent / "recorder.js"
 
 FLAGS = (
     "--use-fake-device-for-media-stream",
@@ -51,6 +55,35 @@ LISTEN = """
 }
 """
 """Measures in the page what its loudspeaker gets: `window.loudest`, and when there was sound."""
+
+RECORD = """
+async () => {
+  const context = new AudioContext({ sampleRate: 48000 });
+  await context.audioWorklet.addModule("/recorder.js");
+  const recorder = new AudioWorkletNode(context, "recorder");
+  const source = context.createMediaStreamSource(document.getElementById("voice").srcObject);
+  source.connect(recorder).connect(context.destination);
+  const blocks = [];
+  let offset = Infinity;
+  recorder.port.onmessage = ({ data }) => blocks.push(data);
+  // A block is rendered a moment before we see that it was: the least difference is the nearest.
+  const wall = () => (performance.timeOrigin + performance.now()) / 1000;
+  setInterval(() => { offset = Math.min(offset, wall() - context.currentTime); }, 3);
+  window.recording = () => {
+    const first = blocks[0][0];
+    const samples = new Float32Array(blocks.at(-1)[0] - first + 128);
+    for (const [frame, block] of blocks) if (block) samples.set(block, frame - first);
+    const bytes = new Uint8Array(samples.buffer);
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 32768) {
+      text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+    }
+    return [first / 48000 + offset, btoa(text)];
+  };
+}
+"""
+"""Keeps all that the page plays: `window.recording()` says when it began (on the clock of `time.time`) and
+gives the samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +179,15 @@ class TalkPage:
         return float(
             await self.page.evaluate("() => { const l = window.loudest; window.loudest = 0; return l; }")
         )
+
+    async def record(self) -> None:
+        """Begin to keep what the page plays; its server has to serve `RECORDER` as /recorder.js."""
+        await self.page.evaluate(RECORD)
+
+    async def recording(self) -> tuple[float, np.ndarray]:
+        """When the page rendered the first sample, on the clock of `time.time`, and all at 48 kHz since."""
+        began, samples = await self.page.evaluate("window.recording()")
+        return float(began), np.frombuffer(base64.b64decode(samples), np.float32)
 
     async def screenshot(self, path: Path) -> Path:
         """Write a PNG of the window."""

@@ -6,9 +6,9 @@ from conversation_table import Table, kinds, only, replying
 from local_voice.events import (
     Draft,
     Duck,
+    EchoPossible,
     FinalTranscript,
     Interrupt,
-    Joined,
     Message,
     PartialTranscript,
     Pause,
@@ -142,7 +142,7 @@ def test_a_voice_far_softer_than_the_users_is_a_television():
 
 def test_where_there_is_echo_the_first_reply_is_interrupted_by_words_alone():
     table = Table()
-    table.tell(Joined(echo=True))
+    table.tell(EchoPossible(True))
     table.ask("Tell me a story.")
     table.tell(PlaybackStarted(1, 0))
     assert only(Pause, table.hear("#" * 30)) == []

@@ -13,9 +13,10 @@ from aioice.ice import get_host_addresses
 from browser import open_page
 
 from local_voice.audio import write_wav
+from local_voice.events import PushToTalk, StopSpeaking
 from local_voice.server import FILES, PAGE, Server
 from local_voice.settings import ServerSettings
-from local_voice.stages import Caption, Notice, Status, Timing
+from local_voice.stages import Caption, Mode, Notice, Status, Timing
 
 doors = pytest.mark.doors
 RATE = 48_000
@@ -33,9 +34,11 @@ class Script:
         self.transport = None
         self.received: list[np.ndarray] = []
         self.open = asyncio.Event()
+        self.controls: list[PushToTalk | StopSpeaking] = []
 
     async def __call__(self, transport) -> None:
         self.transport = transport
+        transport.on_control = self.controls.append
         self.received.clear()
         self.open.set()
         transport.notify(Status("listening"))
@@ -149,6 +152,139 @@ async def test_mute_silences_the_microphone_and_says_so():
         await page.mute()
         await page.wait_for_state("listening")
         await until(lambda: np.abs(script.heard(2.0)).max() > 0.02)
+
+
+@doors
+async def test_a_state_of_a_newer_server_is_shown_by_its_name(tmp_path):
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        for state, shown in (
+            ("looking_it_up", "Looking it up"),
+            ("constructor", "Constructor"),
+            ("x" * 500, "X" + "x" * 39),
+            ("listening", "Listening"),
+        ):
+            script.transport.notify(Status(state))
+            await page.page.locator("#state-text").get_by_text(shown, exact=True).wait_for(timeout=3_000)
+        script.transport.notify(Status("looking_it_up"))
+        await page.wait_for_state("looking_it_up")
+        await page.mute()
+        assert await page.state() == "looking_it_up"
+        await shot(page, "unknown-state", tmp_path)
+        assert page.console == []
+
+
+@doors
+async def test_interrupt_by_button_and_by_escape():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        button = page.page.locator("#interrupt")
+        assert await button.is_disabled()
+        await page.talk()
+        await page.page.keyboard.press("Escape")
+        assert await button.is_disabled()
+        script.transport.notify(Status("speaking"))
+        await button.click()
+        await until(lambda: script.controls == [StopSpeaking()])
+        await page.page.keyboard.press("Escape")
+        await until(lambda: script.controls == [StopSpeaking(), StopSpeaking()])
+        script.transport.notify(Status("listening"))
+        await page.wait_for_state("listening")
+        assert await button.is_disabled()
+        assert page.console == []
+
+
+@doors
+async def test_without_push_to_talk_the_page_has_no_talk_key():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        script.transport.notify(Mode("half_duplex"))
+        assert await page.page.locator("#hold").is_hidden()
+        await page.page.keyboard.press("Space")
+        await asyncio.sleep(0.3)
+        assert script.controls == []
+        assert await page.state() == "listening"  # and it did not press the button either
+
+
+@doors
+async def test_push_to_talk_by_space_and_by_holding_the_button(tmp_path):
+    script = Script()
+    down, up = PushToTalk(down=True), PushToTalk(down=False)
+    async with serving(script) as server, open_page(server.url, width=360) as page:
+        await page.talk()
+        script.transport.notify(Mode("push_to_talk"))
+        hold, keyboard, mouse = page.page.locator("#hold"), page.page.keyboard, page.page.mouse
+        await hold.wait_for()
+        # The focus is on no button, since Talk was clicked; holding repeats the key.
+        for _ in range(4):
+            await keyboard.down("Space")
+        await until(lambda: script.controls == [down])
+        assert await hold.inner_text() == "Listening to you"
+        await shot(page, "push-to-talk-phone", tmp_path)
+        await keyboard.up("Space")
+        await until(lambda: script.controls == [down, up])
+        await hold.hover()
+        await mouse.down()
+        await until(lambda: script.controls[2:] == [down])
+        await mouse.move(5, 5)
+        await mouse.up()
+        await until(lambda: script.controls[2:] == [down, up])
+        await hold.focus()
+        await keyboard.press("Space", delay=100)
+        await until(lambda: script.controls[4:] == [down, up])
+        # A key that is held while the window goes away is let go.
+        await keyboard.down("Space")
+        await until(lambda: script.controls[6:] == [down])
+        await page.page.evaluate("window.dispatchEvent(new Event('blur'))")
+        await until(lambda: script.controls[6:] == [down, up])
+        await keyboard.up("Space")
+        # A button that has the keyboard's focus is pressed by Space, as everywhere.
+        await page.page.locator("#mute").focus()
+        await keyboard.press("Space")
+        assert await page.state() == "muted"
+        assert script.controls[8:] == []
+        assert page.console == []
+
+
+@doors
+async def test_the_page_says_whether_the_browser_cancels_echo():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.talk()
+        await until(lambda: not script.transport.echo)
+        assert script.transport._echo_path is None
+        await page.hang_up()
+        await page.page.evaluate(
+            """() => {
+                const settings = MediaStreamTrack.prototype.getSettings;
+                MediaStreamTrack.prototype.getSettings = function () {
+                    return { ...settings.call(this), echoCancellation: false };
+                };
+            }"""
+        )
+        await until(lambda: server.sessions == 0)
+        await page.talk()
+        await until(lambda: script.transport._far_end.source == "reported")
+        assert script.transport.echo
+        assert script.transport._echo_path is not None
+        assert page.console == []
+
+
+@doors
+async def test_a_browser_without_synchronization_sources_still_gives_its_estimate():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.page.evaluate("() => { delete RTCRtpReceiver.prototype.getSynchronizationSources; }")
+        await page.talk()
+        await until(lambda: script.transport._far_end.source == "estimated")
+        script.transport.notify(Status("speaking"))
+        script.say(tone(660.0, 1.0))
+        await asyncio.sleep(1.5)
+        assert script.transport._far_end.source == "estimated"
+        assert 0.02 < script.transport.playout.delay_seconds < 0.5
+        assert page.console == []
 
 
 @doors

@@ -16,12 +16,14 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 
 from benchmarks.webrtc_client import RATE, Caller
+from local_voice.events import PushToTalk, StopSpeaking
 from local_voice.server import Server
 from local_voice.settings import ServerSettings
 from local_voice.stages import Caption, Notice, StartupError, Status, Timing
-from local_voice.transports import webrtc
+from local_voice.transports import inside_aiortc, webrtc
+from local_voice.transports.inside_aiortc import offer_loopback_when_alone, require_aiortc
 from local_voice.transports.offer import OfferError
-from local_voice.transports.webrtc import WebRtcTransport, answer, require_aiortc
+from local_voice.transports.webrtc import WebRtcTransport, answer
 
 doors = pytest.mark.doors
 ROOT = Path(__file__).parent.parent
@@ -224,6 +226,91 @@ async def test_the_page_s_own_playout_delay_is_taken_but_not_nonsense():
 
 
 @doors
+async def test_a_client_s_report_of_what_it_played_is_mapped_to_the_very_sample():
+    ear = Ear()
+    async with serving(ear) as server:
+        caller = Caller(server.url)
+        timestamps: list[int] = []
+
+        def note(track) -> None:
+            receiver = caller._peer.getReceivers()[0]
+            receive = receiver._handle_rtp_packet
+
+            async def noting(packet, arrival_time_ms) -> None:
+                timestamps.append(packet.timestamp)
+                await receive(packet, arrival_time_ms=arrival_time_ms)
+
+            receiver._handle_rtp_packet = noting
+
+        caller._peer.on("track", note)
+        async with caller:
+            await until(lambda: len(timestamps) > 30)
+            transport = ear.transports[0]
+            ear.play(transport, tone(880.0, 2.0))
+            began = transport.playout.samples_read
+            await until(lambda: caller.first_sound(0.0) is not None)
+            # The reply's first sound came in the frame after `began`, and that frame's packet says so too.
+            first = next(n for n, frame in enumerate(caller.heard) if np.abs(frame.samples).max() > 0.1)
+            caller.send({"type": "played", "timestamp": timestamps[first], "latency": 0.0})
+            await until(lambda: transport._far_end.source == "reported")
+            assert abs(transport._far_end._played - began) <= 960
+            # What has not been sent, or what a stranger makes up, changes nothing.
+            known = transport._far_end._played
+            for wild in (timestamps[-1] + 48_000, timestamps[0] - 960, 12_345):
+                caller.send({"type": "played", "timestamp": wild % 2**32})
+            await until(lambda: transport._far_end.ignored == 3)
+            assert transport._far_end._played == known
+
+
+@doors
+async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_breaks_nothing():
+    ear = Ear()
+    pressed = []
+
+    def on_control(control) -> None:
+        pressed.append(control)
+        if len(pressed) == 1:
+            raise RuntimeError("a broken conversation")
+
+    async with serving(ear) as server, Caller(server.url) as caller:
+        await until(lambda: bool(ear.transports) and ear.transports[0]._channel is not None)
+        caller.send({"type": "interrupt"})  # nobody listens yet
+        await asyncio.sleep(0.1)
+        ear.transports[0].on_control = on_control
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        for message in (
+            {"type": "interrupt"},
+            {"type": "talk", "down": True},
+            {"type": "talk", "down": "no"},
+        ):
+            caller.send(message)
+        caller.send({"type": "talk", "down": False})
+        await until(lambda: len(pressed) == 3)
+    assert pressed == [StopSpeaking(), PushToTalk(down=True), PushToTalk(down=False)]
+
+
+@doors
+async def test_our_own_canceller_runs_until_the_client_says_it_has_one():
+    ear = Ear()
+    async with serving(ear) as server, Caller(server.url) as caller:
+        await until(lambda: bool(ear.transports) and ear.transports[0]._channel is not None)
+        transport = ear.transports[0]
+        assert transport._echo_path is not None
+        assert transport.echo
+        caller.send({"type": "hello", "echo_cancellation": "yes"})
+        caller.send({"type": "hello", "echo_cancellation": False, "sample_rate": 48_000})
+        await asyncio.sleep(0.2)
+        assert transport._echo_path is not None
+        caller.send({"type": "hello", "echo_cancellation": True})
+        await until(lambda: not transport.echo)
+        assert transport._echo_path is None
+    async with serving(ear, echo_cancellation=False) as server, Caller(server.url):
+        await until(lambda: len(ear.transports) == 2)
+        assert ear.transports[1]._echo_path is None
+        assert ear.transports[1].echo
+
+
+@doors
 async def test_a_flood_of_notifications_is_dropped_and_not_queued():
     ear = Ear()
     async with serving(ear) as server, Caller(server.url) as caller:
@@ -339,7 +426,9 @@ async def test_conversations_do_not_mix():
                 transport.playout.release(1, 1)
             transport.playout.write(1, 1, chunk.samples)
 
-    async with serving(converse) as server, Caller(server.url) as one, Caller(server.url) as two:
+    # A voice that repeats what it hears is an echo like any other, so the canceller would take some of it.
+    quiet = serving(converse, echo_cancellation=False)
+    async with quiet as server, Caller(server.url) as one, Caller(server.url) as two:
         await asyncio.sleep(0.3)
         await asyncio.gather(one.say(tone(400.0, 1.0), RATE), two.say(tone(1500.0, 1.0), RATE))
         await asyncio.sleep(0.5)
@@ -358,7 +447,7 @@ async def test_the_voice_keeps_its_pace_through_a_stall_of_the_program():
         count = len(caller.heard)
         await asyncio.sleep(1.0)
         assert 45 <= len(caller.heard) - count <= 55
-        assert 0.3 < ear.transports[0]._voice._pacer.skipped_seconds < 0.7
+        assert 0.3 < ear.transports[0]._voice.pacer.skipped_seconds < 0.7
 
 
 @doors
@@ -418,13 +507,15 @@ def test_another_aiortc_is_refused_at_start_up(monkeypatch):
 
 
 def test_a_machine_without_a_network_offers_loopback(monkeypatch):
-    monkeypatch.setattr(webrtc.aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
-    webrtc.offer_loopback_when_alone()
-    assert webrtc.aioice.ice.get_host_addresses(True, True) == ["127.0.0.1"]
+    ice = inside_aiortc.aioice.ice
+    monkeypatch.setattr(ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    offer_loopback_when_alone()
+    assert ice.get_host_addresses(True, True) == ["127.0.0.1"]
 
 
 def test_a_machine_with_a_network_offers_only_that(monkeypatch):
-    monkeypatch.setattr(webrtc.aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["10.0.0.1"])
-    webrtc.offer_loopback_when_alone()
-    webrtc.offer_loopback_when_alone()
-    assert webrtc.aioice.ice.get_host_addresses(True, True) == ["10.0.0.1"]
+    ice = inside_aiortc.aioice.ice
+    monkeypatch.setattr(ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["10.0.0.1"])
+    offer_loopback_when_alone()
+    offer_loopback_when_alone()
+    assert ice.get_host_addresses(True, True) == ["10.0.0.1"]

@@ -17,6 +17,8 @@ Packet = TypeVar("Packet")
 
 FRAME_SECONDS = 0.02
 """Sound in one RTP packet, in both directions."""
+SILENCE_STEP_SECONDS = 0.01
+"""Silence is made in whole steps of what an echo canceller takes at a time: others would cost it 10 ms."""
 RESTART_PACKETS = 100
 """A sequence number this far off is a new stream, not a late packet (RFC 3550's MAX_MISORDER)."""
 
@@ -109,8 +111,11 @@ class Unbroken:
         self._quiet += seconds
         if self._offset is None or self._quiet < self._stall:
             return []
-        count = min(max(round((self._quiet - self._filled) * self._rate), 0), self._longest)
-        self._filled = self._quiet
+        step = round(SILENCE_STEP_SECONDS * self._rate)
+        missing = round((self._quiet - self._filled) * self._rate)
+        count = min(max(missing, 0), self._longest) // step * step
+        # What is beyond the longest gap is given up; what is less than a step comes the next time.
+        self._filled = self._quiet if missing > self._longest else self._filled + count / self._rate
         self._position += count
         return [np.zeros(count, np.float32)] if count else []
 

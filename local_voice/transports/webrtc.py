@@ -1,8 +1,9 @@
 """One browser (or any WebRTC client) on aiortc: its sound in, the assistant's voice out, words beside it.
 
-Sound arrives as Opus, is put in order, decoded, mixed down to mono and laid on an unbroken line of samples
-at 48 kHz. The voice is read from the playout in frames of 20 ms. The data channel `events` carries captions
-and state to the page, pings and the page's playout delay back. This room must not know what anybody says.
+Sound arrives as Opus, is put in order, decoded, mixed down to mono, laid on an unbroken line of samples at
+48 kHz and, unless the client says that it does so itself, freed from the echo of our own voice. The data
+channel `events` carries captions and state to the page; back come pings, how far the voice has been played
+and what the user presses. This room must not know what anybody says.
 """
 
 from __future__ import annotations
@@ -10,43 +11,42 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-import aioice.ice
-import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
     RTCPeerConnection,
-    RTCRtpReceiver,
     RTCSessionDescription,
 )
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
 from local_voice.audio import AudioChunk, Samples
+from local_voice.events import PushToTalk, StopSpeaking
 from local_voice.playout import Playout
-from local_voice.stages import Control, Notification, StartupError
-from local_voice.transports.jitter import InOrder, Pacer, Presence, Unbroken
+from local_voice.stages import Control, Notification, RemovesEcho
+from local_voice.transports.echo_path import EchoPath
+from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
+from local_voice.transports.inside_aiortc import (
+    last_timestamp,
+    offer_loopback_when_alone,
+    own_receive_path,
+)
+from local_voice.transports.jitter import Presence, Unbroken
+from local_voice.transports.messages import Bye, Hello, Ping, Played, parse
 from local_voice.transports.offer import OfferError, checked
+from local_voice.transports.voice import FRAME, RATE, Voice, mono
 
 log = logging.getLogger(__name__)
 
-RATE = 48_000
-"""Hz of everything in WebRTC's Opus."""
-FRAME = 960
-"""Samples in 20 ms, the frame that aiortc's Opus encoder takes without buffering."""
 CONNECT_SECONDS = 15.0
 """A peer that isn't connected by then is closed."""
 TICK_SECONDS = 0.05
@@ -57,12 +57,8 @@ WAITING_MESSAGES = 50
 """Messages kept until the data channel opens; beyond that the oldest are lost."""
 CHANNEL_BYTES = 65_536
 """With this much unsent, further messages are dropped: captions that late help nobody."""
-LONGEST_MESSAGE = 4_096
-"""Characters of a message from the page; longer ones are ignored."""
-PLAYOUT_DELAY = 0.12
-"""Seconds from sending to the ear until the page reports its own: its buffer's 0.1 and a short way."""
-LONGEST_PLAYOUT_DELAY = 1.0
-"""Seconds; a page that reports more is not believed."""
+ROUND_TRIP_SECONDS = 1.0
+"""How often the network's round trip is looked up, while our own canceller runs."""
 LAST_WORDS_SECONDS = 0.05
 """Time for a goodbye to leave before the connection is torn down."""
 OPENING_SECONDS = 0.5
@@ -73,44 +69,24 @@ class PeerGoneError(ConnectionError):
     """The other side never connected, or has left."""
 
 
-def require_aiortc() -> None:
-    """Check the two private places of aiortc that `own_receive_path` replaces. Raises `StartupError`."""
-    names = RTCRtpReceiver.__init__.__code__.co_names
-    if "_RTCRtpReceiver__jitter_buffer" not in names or not hasattr(RTCRtpReceiver, "_handle_rtp_packet"):
-        raise StartupError(
-            "The installed aiortc receives sound in another way than 1.16.0, which the web page relies on: "
-            "install aiortc==1.16.0."
-        )
+MakesCanceller: TypeAlias = Callable[[int], RemovesEcho]
+"""Makes an echo canceller for a rate in Hz."""
 
 
-def offer_loopback_when_alone() -> None:
-    """Let a machine without any network talk to its own browser.
-
-    aioice offers every address but 127.0.0.1, so that a laptop in flight mode would have none to offer.
-    """
-    found = aioice.ice.get_host_addresses
-    if getattr(found, "offers_loopback", False):
-        return
-
-    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return found(use_ipv4, use_ipv6) or ["127.0.0.1"]
-
-    addresses.offers_loopback = True  # type: ignore[attr-defined]
-    aioice.ice.get_host_addresses = addresses
-
-
-async def answer(sdp: str, ice_servers: Sequence[str] = ()) -> tuple[WebRtcTransport, str]:
+async def answer(
+    sdp: str, ice_servers: Sequence[str] = (), echo: MakesCanceller | None = None
+) -> tuple[WebRtcTransport, str]:
     """A transport for the peer that made this offer, and the SDP of the answer to send it.
 
-    `ice_servers`: STUN or TURN URLs; with none, nothing outside is contacted. Raises `OfferError`; nothing
-    is left behind then.
+    `ice_servers`: STUN or TURN URLs; with none, nothing outside is contacted. `echo`: as in
+    `WebRtcTransport`. Raises `OfferError`; nothing is left behind then.
     """
     offer = RTCSessionDescription(sdp=checked(sdp, local_only=not ice_servers), type="offer")
     offer_loopback_when_alone()
     # Left out, aiortc would ask a public STUN server.
     servers = [RTCIceServer(urls=url) for url in ice_servers]
     peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-    transport = WebRtcTransport(peer)
+    transport = WebRtcTransport(peer, echo)
     try:
         await peer.setRemoteDescription(offer)
         await peer.setLocalDescription(await peer.createAnswer())
@@ -125,14 +101,25 @@ async def answer(sdp: str, ice_servers: Sequence[str] = ()) -> tuple[WebRtcTrans
 class WebRtcTransport:
     """Carries one conversation over one peer connection. Made by `answer`."""
 
-    def __init__(self, peer: RTCPeerConnection) -> None:
-        self.playout = Playout(RATE, delay_seconds=PLAYOUT_DELAY)
+    def __init__(self, peer: RTCPeerConnection, echo: MakesCanceller | None = None) -> None:
+        """`echo`: used until the client says that it cancels echo itself; None leaves its sound as it is."""
+        self.playout = Playout(RATE, delay_seconds=ASSUMED_SECONDS)
         self.echo = True
+        """The client's sound may hold some of the assistant's voice: it doesn't say that it cancels echo."""
         self.on_control: Callable[[Control], None] = lambda control: None
+        """Told what the user presses, on the loop."""
         self.reason = ""
         """Why the peer is gone; empty while it is here."""
         self._peer = peer
-        self._voice = _Voice(self.playout)
+        self._voice = Voice(self.playout, self._on_frame)
+        self._sender = peer.addTrack(self._voice)
+        self._sent = (0, 0)
+        """RTP timestamp of a frame that has been sent, and the sample at which it begins."""
+        self._far_end = FarEnd(RATE)
+        self._delay_source = self._far_end.source
+        self._echo_path = EchoPath(echo, RATE) if echo is not None else None
+        self._round_trip = 0.0
+        """Of the network, in seconds, as the client's receiver reports tell."""
         self._line = Unbroken(RATE)
         self._presence = Presence()
         self._heard: asyncio.Queue[Samples | None] = asyncio.Queue(WAITING_CHUNKS)
@@ -145,7 +132,6 @@ class WebRtcTransport:
         self._closing: asyncio.Task[None] | None = None
         self.lost_chunks = 0
         """Received chunks dropped since the session didn't take them."""
-        peer.addTrack(self._voice)
         peer.on("track", self._on_track)
         peer.on("datachannel", self._on_channel)
         peer.on("connectionstatechange", self._on_state)
@@ -191,6 +177,7 @@ class WebRtcTransport:
         if state == "connected" and not self._connected.is_set():
             self._connected.set()
             self._start(self._watch())
+            self._start(self._watch_round_trip())
         elif state == "failed":
             self._close_soon("the network between us is broken")
         elif state == "closed":
@@ -213,22 +200,42 @@ class WebRtcTransport:
 
     def _on_message(self, text: str | bytes) -> None:
         self._presence.heard()
-        if not isinstance(text, str) or len(text) > LONGEST_MESSAGE:
-            return
-        try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
-            return
-        kind = message.get("type") if isinstance(message, dict) else None
-        if kind == "ping":
-            self._take_delay(message.get("delay"))
-            self._send({"type": "pong"})
-        elif kind == "bye":
-            self._close_soon("it said goodbye", last_words=False)
+        match parse(text):
+            case Ping(delay):
+                if delay is not None:
+                    self._far_end.estimated(delay)
+                    self._set_delay()
+                self._send({"type": "pong"})
+            case Played(timestamp, latency):
+                self._far_end.reported(sample_of(timestamp, *self._sent), latency)
+                self._set_delay()
+            case Hello() as hello:
+                self._on_hello(hello)
+            case PushToTalk() | StopSpeaking() as control:
+                # Not from here: what goes wrong there must not break the data channel.
+                asyncio.get_running_loop().call_soon(self.on_control, control)
+            case Bye():
+                self._close_soon("it said goodbye", last_words=False)
 
-    def _take_delay(self, seconds: object) -> None:
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds):
-            self.playout.delay_seconds = min(max(float(seconds), 0.0), LONGEST_PLAYOUT_DELAY)
+    def _on_hello(self, hello: Hello) -> None:
+        self.echo = not hello.echo_cancellation
+        if hello.echo_cancellation:
+            self._echo_path = None
+        log.info("the client says of its microphone: %s", hello)
+
+    def _on_frame(self, samples: Samples, skipped: int) -> None:
+        if self._voice.position:
+            self._sent = (last_timestamp(self._sender), self._voice.position - FRAME)
+        self._far_end.sent(len(samples), voice=bool(samples.any()))
+        self._set_delay()
+        if self._echo_path is not None:
+            self._echo_path.played(samples, skipped)
+
+    def _set_delay(self) -> None:
+        self.playout.delay_seconds = self._far_end.seconds
+        if self._far_end.source != self._delay_source:
+            self._delay_source = self._far_end.source
+            log.info("playout delay %.3f s, %s", self._far_end.seconds, self._delay_source)
 
     # ---- tasks ----------------------------------------------------------------------------------------
 
@@ -243,7 +250,7 @@ class WebRtcTransport:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame) and frame.pts is not None:
-                    self._put(self._line.push(frame.pts, _mono(frame)))
+                    self._put(self._line.push(frame.pts, mono(frame)))
         except MediaStreamError:
             self._close_soon("it stopped sending")
 
@@ -263,13 +270,26 @@ class WebRtcTransport:
     def _put(self, chunks: list[Samples]) -> None:
         if self._gone.is_set():
             return
-        for samples in chunks:
+        for samples in map(self._clean, chunks):
             if self._heard.full():
                 self._heard.get_nowait()
                 self.lost_chunks += 1
                 if self.lost_chunks == 1:
                     log.warning("the session takes no sound: the oldest of %d chunks go", WAITING_CHUNKS)
             self._heard.put_nowait(samples)
+
+    def _clean(self, samples: Samples) -> Samples:
+        if self._echo_path is None:
+            return samples
+        known = self._round_trip if self._far_end.source == "assumed" else self._far_end.least
+        return self._echo_path.clean(samples, known)
+
+    async def _watch_round_trip(self) -> None:
+        while self._echo_path is not None:
+            stats = await self._sender.getStats()
+            trips = [getattr(report, "roundTripTime", None) for report in stats.values()]
+            self._round_trip = next((trip for trip in trips if trip is not None), self._round_trip)
+            await asyncio.sleep(ROUND_TRIP_SECONDS)
 
     def _send(self, message: dict[str, object]) -> None:
         text = json.dumps(message)
@@ -312,67 +332,3 @@ class WebRtcTransport:
         self._voice.stop()
         await self._peer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-class _Voice(MediaStreamTrack):
-    """The playout as a track: a frame each 20 ms, silence when there is nothing to say.
-
-    The timestamps grow by exactly 960, whatever the clock did: Chromium conceals heavily where they jump.
-    """
-
-    kind = "audio"
-
-    def __init__(self, playout: Playout) -> None:
-        super().__init__()
-        self._playout = playout
-        self._pacer = Pacer()
-        self._pts = 0
-
-    async def recv(self) -> AudioFrame:
-        """The next frame, when it is due. Raises `MediaStreamError` after `stop`."""
-        await asyncio.sleep(self._pacer.wait(asyncio.get_running_loop().time()))
-        if self.readyState != "live":
-            raise MediaStreamError
-        scaled = np.clip(self._playout.read(FRAME), -1.0, 1.0) * 32767.0
-        frame = AudioFrame.from_ndarray(
-            np.rint(scaled).astype(np.int16)[np.newaxis], format="s16", layout="mono"
-        )
-        frame.sample_rate = RATE
-        frame.time_base = Fraction(1, RATE)
-        frame.pts = self._pts
-        self._pts += FRAME
-        return frame
-
-
-def _mono(frame: AudioFrame) -> Samples:
-    """Decoded s16 sound, channels interleaved, as mono float32 of shape `(n,)`."""
-    channels = len(frame.layout.channels)
-    samples = frame.to_ndarray().reshape(-1, channels).astype(np.float32)
-    return np.asarray(samples.mean(axis=1) / 32768.0, np.float32)
-
-
-class _AtOnce:
-    """In place of aiortc's jitter buffer: every packet is a frame of its own and goes to the decoder now."""
-
-    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame]:
-        data: bytes = packet._data  # type: ignore[attr-defined]
-        return False, JitterFrame(data=data, timestamp=packet.timestamp)
-
-
-def own_receive_path(receiver: RTCRtpReceiver, heard: Callable[[], None]) -> None:
-    """Put `InOrder` before an audio receiver and take the jitter buffer out of it.
-
-    `heard` is called for each packet that arrives.
-
-    Reaches into aiortc 1.16.0 at two places, which `require_aiortc` checks at start-up.
-    """
-    receive = receiver._handle_rtp_packet
-    order: InOrder[RtpPacket] = InOrder()
-
-    async def in_order(packet: RtpPacket, arrival_time_ms: int) -> None:
-        heard()
-        for ready in order.push(packet.sequence_number, packet):
-            await receive(ready, arrival_time_ms=arrival_time_ms)
-
-    setattr(receiver, "_handle_rtp_packet", in_order)  # noqa: B010
-    setattr(receiver, "_RTCRtpReceiver__jitter_buffer", _AtOnce())  # noqa: B010

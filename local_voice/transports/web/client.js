@@ -1,6 +1,8 @@
 // The page's side of a conversation: microphone up, voice down, captions and state over a data channel.
 // Times are in seconds; setTimeout alone takes milliseconds.
 
+import { Playback, hello } from "/playback.js";
+
 const STATES = {
   unreachable: "Server not reachable",
   warming: "Warming up",
@@ -13,6 +15,8 @@ const STATES = {
   muted: "Muted",
   lost: "Connection lost",
 };
+const QUIET_STATES = ["listening", "hearing"]; // in all others the assistant has, or is about to have, the word
+const LONGEST_STATE = 40;
 const PING_SECONDS = 1;
 const SILENT_SERVER_SECONDS = 4;
 const CONNECT_SECONDS = 15;
@@ -25,24 +29,38 @@ const now = () => performance.now() / 1000;
 
 let call = null; // the conversation that is open: { peer, microphone, channel, ... }
 let serverState = "listening";
+let mode = "full_duplex"; // how turns are taken, as the server said
 let iceServers = [];
 
 // ---- what the user sees --------------------------------------------------------------------------------
 
+// A state that this page doesn't know is shown by its name: "looking_it_up" as "Looking it up".
+function label(state) {
+  if (Object.hasOwn(STATES, state)) return STATES[state];
+  const words = state.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 function show(state) {
   document.body.dataset.state = state;
-  element("state-text").textContent = STATES[state];
+  element("state-text").textContent = label(state);
   const live = call !== null;
+  const open = live && call.connected === true;
   document.body.dataset.live = live;
   element("talk").textContent = live ? "Hang up" : "Talk";
   element("talk").disabled = !live && (state === "warming" || state === "unreachable");
   element("mute").disabled = !live;
   element("mute").dataset.muted = live && call.muted;
   element("mute").textContent = live && call.muted ? "Unmute" : "Mute";
+  element("interrupt").disabled = !open || serverState === "listening";
+  element("hold").hidden = !live || mode !== "push_to_talk";
+  element("hold").disabled = !open;
+  element("hold").textContent = live && call.holding ? "Listening to you" : "Hold to talk";
+  element("hold").dataset.held = live && call.holding;
 }
 
 function showConversation() {
-  show(call.muted && serverState !== "speaking" && serverState !== "thinking" ? "muted" : serverState);
+  show(call.muted && QUIET_STATES.includes(serverState) ? "muted" : serverState);
 }
 
 function complain(sentence) {
@@ -152,15 +170,17 @@ let calls = 0;
 
 async function talk() {
   complain("");
-  const mine = { number: ++calls, muted: false, heard: now(), seen: {} };
+  const mine = { number: ++calls, muted: false, holding: false, heard: now() };
   call = mine;
   serverState = "listening";
+  mode = "full_duplex";
   show("connecting");
   try {
     mine.microphone = await openMicrophone();
     if (call !== mine) return release(mine);
     const peer = (mine.peer = new RTCPeerConnection({ iceServers }));
     mine.channel = peer.createDataChannel("events");
+    mine.playback = new Playback(peer);
     mine.channel.onmessage = ({ data }) => call === mine && receive(JSON.parse(data));
     peer.ontrack = ({ track }) => {
       element("voice").srcObject = new MediaStream([track]);
@@ -178,7 +198,13 @@ async function talk() {
       mine.connected = true;
       mine.heard = now();
       showConversation();
+      send(mine, hello(mine.microphone.getAudioTracks()[0]));
       ping(mine);
+      mine.playback.report(
+        (message) => send(mine, message),
+        () => call === mine,
+        () => !QUIET_STATES.includes(serverState),
+      );
     };
     await exchange(peer);
     await sleep(CONNECT_SECONDS);
@@ -197,39 +223,24 @@ function receive(message) {
   else if (message.type === "timing") timing(message);
   else if (message.type === "notice") complain(message.text);
   else if (message.type === "status") {
-    serverState = message.state in STATES ? message.state : serverState;
-    showConversation();
+    serverState = String(message.state).slice(0, LONGEST_STATE);
+    if (call.connected) showConversation();
+  } else if (message.type === "mode") {
+    mode = message.name;
+    if (call.connected) showConversation();
   } else if (message.type === "bye") lose(`The assistant hung up: ${message.reason}.`);
+}
+
+function send(mine, message) {
+  if (mine.channel?.readyState === "open") mine.channel.send(JSON.stringify(message));
 }
 
 async function ping(mine) {
   while (call === mine) {
-    const delay = await playoutDelay(mine).catch(() => undefined);
-    if (mine.channel.readyState === "open") mine.channel.send(JSON.stringify({ type: "ping", delay }));
+    send(mine, { type: "ping", delay: await mine.playback.delay().catch(() => undefined) });
     await sleep(PING_SECONDS);
     if (call === mine && now() - mine.heard > SILENT_SERVER_SECONDS) lose();
   }
-}
-
-// Seconds from the server's sending to the ear: half the way there and back, the jitter buffer, the device.
-async function playoutDelay(mine) {
-  let total = 0;
-  const lately = (report, sum, count) => {
-    const before = mine.seen[report.id] ?? { sum: 0, count: 0 };
-    const after = { sum: report[sum] ?? 0, count: report[count] ?? 0 };
-    mine.seen[report.id] = after;
-    return after.count > before.count ? (after.sum - before.sum) / (after.count - before.count) : 0;
-  };
-  for (const report of (await mine.peer.getStats()).values()) {
-    if (report.type === "inbound-rtp" && report.kind === "audio") {
-      total += lately(report, "jitterBufferDelay", "jitterBufferEmittedCount");
-    } else if (report.type === "media-playout") {
-      total += lately(report, "totalPlayoutDelay", "totalSamplesCount");
-    } else if (report.type === "candidate-pair" && report.nominated) {
-      total += (report.currentRoundTripTime ?? 0) / 2;
-    }
-  }
-  return total > 0 ? total : undefined;
 }
 
 function release(mine) {
@@ -241,7 +252,7 @@ function end(state, sentence) {
   const mine = call;
   call = null;
   if (!mine) return;
-  if (mine.channel?.readyState === "open") mine.channel.send(JSON.stringify({ type: "bye" }));
+  send(mine, { type: "bye" });
   element("voice").srcObject = null;
   release(mine);
   complain(sentence);
@@ -258,6 +269,53 @@ function toggleMute() {
   for (const track of call.microphone?.getAudioTracks() ?? []) track.enabled = !call.muted;
   if (call.connected) showConversation();
   else show("connecting");
+}
+
+// ---- what the user presses -----------------------------------------------------------------------------
+
+function interrupt() {
+  if (call && !element("interrupt").disabled) send(call, { type: "interrupt" });
+}
+
+function hold(down) {
+  if (!call?.connected || call.holding === down || (down && mode !== "push_to_talk")) return;
+  call.holding = down;
+  send(call, { type: "talk", down });
+  showConversation();
+}
+
+// Space belongs to a button that has the keyboard's focus; everywhere else it is the talk key.
+const isTalkKey = (event) =>
+  call !== null &&
+  mode === "push_to_talk" &&
+  event.code === "Space" &&
+  (event.target === element("hold") || !event.target.closest("button, a, input, textarea, select"));
+
+document.addEventListener("keydown", (event) => {
+  if (event.code === "Escape") interrupt();
+  if (!isTalkKey(event)) return;
+  event.preventDefault();
+  if (!event.repeat) hold(true);
+});
+document.addEventListener("keyup", (event) => {
+  if (event.code !== "Space") return;
+  if (isTalkKey(event)) event.preventDefault();
+  hold(false);
+});
+element("hold").addEventListener("pointerdown", (event) => {
+  event.target.setPointerCapture(event.pointerId);
+  hold(true);
+});
+// However the finger or the key leaves, the microphone must not stay open.
+for (const letGo of ["pointerup", "pointercancel", "lostpointercapture", "contextmenu"]) {
+  element("hold").addEventListener(letGo, () => hold(false));
+}
+window.addEventListener("blur", () => hold(false));
+document.addEventListener("visibilitychange", () => document.hidden && hold(false));
+
+// A button that was clicked gives the focus back, so that Space is the talk key; one reached by keyboard keeps it.
+for (const button of document.querySelectorAll("button")) {
+  button.addEventListener("click", (event) => event.detail > 0 && button.blur());
 }
 
 // ---- is the assistant ready? ---------------------------------------------------------------------------
@@ -286,5 +344,6 @@ async function watchServer() {
 
 element("talk").addEventListener("click", () => (call ? hangUp() : talk()));
 element("mute").addEventListener("click", toggleMute);
+element("interrupt").addEventListener("click", interrupt);
 window.addEventListener("pagehide", () => hangUp());
 watchServer();

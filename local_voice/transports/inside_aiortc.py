@@ -1,0 +1,81 @@
+"""The places where aiortc and aioice are not as a conversation needs them, changed from outside.
+
+aiortc 1.16.0 delays sound, does not say which RTP timestamp a frame got, and its ICE forgets loopback. Each
+change here reaches into a private place; `require_aiortc` checks at start-up that they are still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import aioice.ice
+from aiortc import RTCRtpReceiver, RTCRtpSender
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtp import RtpPacket
+
+from local_voice.stages import StartupError
+from local_voice.transports.jitter import InOrder
+
+_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_TIMESTAMP = "_RTCRtpSender__rtp_timestamp"
+
+
+def require_aiortc() -> None:
+    """Check the private places of aiortc that are used here. Raises `StartupError`."""
+    receiving = _BUFFER in RTCRtpReceiver.__init__.__code__.co_names
+    sending = _TIMESTAMP in RTCRtpSender.__init__.__code__.co_names
+    if not (receiving and sending and hasattr(RTCRtpReceiver, "_handle_rtp_packet")):
+        raise StartupError(
+            "The installed aiortc receives or sends sound in another way than 1.16.0, which the web page "
+            "relies on: install aiortc==1.16.0."
+        )
+
+
+def offer_loopback_when_alone() -> None:
+    """Let a machine without any network talk to its own browser.
+
+    aioice offers every address but 127.0.0.1, so that a laptop in flight mode would have none to offer.
+    """
+    found = aioice.ice.get_host_addresses
+    if getattr(found, "offers_loopback", False):
+        return
+
+    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return found(use_ipv4, use_ipv6) or ["127.0.0.1"]
+
+    addresses.offers_loopback = True  # type: ignore[attr-defined]
+    aioice.ice.get_host_addresses = addresses
+
+
+class _AtOnce:
+    """In place of aiortc's jitter buffer: every packet is a frame of its own and goes to the decoder now."""
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame]:
+        data: bytes = packet._data  # type: ignore[attr-defined]
+        return False, JitterFrame(data=data, timestamp=packet.timestamp)
+
+
+def own_receive_path(receiver: RTCRtpReceiver, heard: Callable[[], None]) -> None:
+    """Put `InOrder` before an audio receiver and take the jitter buffer out of it.
+
+    `heard` is called for each packet that arrives.
+    """
+    receive = receiver._handle_rtp_packet
+    order: InOrder[RtpPacket] = InOrder()
+
+    async def in_order(packet: RtpPacket, arrival_time_ms: int) -> None:
+        heard()
+        for ready in order.push(packet.sequence_number, packet):
+            await receive(ready, arrival_time_ms=arrival_time_ms)
+
+    setattr(receiver, "_handle_rtp_packet", in_order)  # noqa: B010
+    setattr(receiver, _BUFFER, _AtOnce())
+
+
+def last_timestamp(sender: RTCRtpSender) -> int:
+    """RTP timestamp of the packet that was sent last, 0 to 2**32 - 1; 0 before the first.
+
+    The sender adds a random origin to a frame's own timestamp and keeps it to itself. It asks the track for
+    a frame only when the one before has been sent, so that within the track's `recv` this is that one's.
+    """
+    return int(getattr(sender, _TIMESTAMP))

@@ -1,0 +1,78 @@
+"""The words by which people take, keep and give the floor.
+
+Everything that the judgement knows about single words stands here, one file per language. A language without
+a file has empty tables: nothing is known of it, and nothing is held back. This room must not know what
+follows from a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from itertools import chain
+
+from local_voice.turn_words.dutch import DUTCH
+from local_voice.turn_words.english import ENGLISH
+from local_voice.turn_words.french import FRENCH
+from local_voice.turn_words.german import GERMAN
+from local_voice.turn_words.italian import ITALIAN
+from local_voice.turn_words.portuguese import PORTUGUESE
+from local_voice.turn_words.spanish import SPANISH
+from local_voice.turn_words.table import (
+    TurnWords,
+    holds_any,
+    last_phrase,
+    phrase_at,
+    phrases,
+    skip_phrases,
+    words_of,
+)
+
+__all__ = [
+    "DIGITS",
+    "TABLES",
+    "TurnWords",
+    "holds_any",
+    "known_words",
+    "last_phrase",
+    "phrase_at",
+    "skip_phrases",
+    "turn_words",
+    "words_of",
+]
+
+TABLES: dict[str, TurnWords] = {
+    "de": GERMAN,
+    "en": ENGLISH,
+    "es": SPANISH,
+    "fr": FRENCH,
+    "it": ITALIAN,
+    "nl": DUTCH,
+    "pt": PORTUGUESE,
+}
+
+DIGITS = phrases(
+    "zero, oh, o, one, two, three, four, five, six, seven, eight, nine, double, triple, "
+    "null, eins, zwei, zwo, drei, vier, fünf, sechs, sieben, acht, neun, "
+    "zéro, deux, trois, quatre, cinq, sept, huit, neuf, "
+    "cero, uno, dos, tres, cuatro, cinco, seis, siete, ocho, nueve, "
+    "due, tre, quattro, cinque, sei, sette, otto, nove, "
+    "dois, três, quatro, sete, oito, meia, "
+    "nul, twee, drie, vijf, zes, zeven, negen"
+)
+"""Single digits as people read them out, all languages together."""
+
+_UNKNOWN = TurnWords()
+
+
+def turn_words(language: str) -> TurnWords:
+    """The tables of a language ("en", "en-GB"); empty ones when it is unknown."""
+    return TABLES.get(language.lower().partition("-")[0], _UNKNOWN)
+
+
+def known_words(language: str) -> frozenset[str]:
+    """Every single word that stands in a language's tables."""
+    tables = turn_words(language)
+    parts = [getattr(tables, part.name) for part in fields(tables)]
+    parts += chain.from_iterable(part.values() for part in parts if isinstance(part, dict))
+    listed = chain.from_iterable(part for part in parts if isinstance(part, frozenset))
+    return frozenset(word for phrase in listed for word in phrase.split())
