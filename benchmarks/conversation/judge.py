@@ -1,0 +1,278 @@
+"""What went well and what did not, from the recorded sound of both sides alone.
+
+It is told when the caller's voice was where (the script knows) and hears the assistant's channel. It must not
+know what the assistant believed. All times are seconds of the recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.conversation.alignment import Playback, playbacks
+from benchmarks.conversation.caller import Recording, Spoken
+from benchmarks.conversation.loudness import AUDIBLE_DB, RATE, extents
+from benchmarks.conversation.script import AfterOwn
+
+BURST_SECONDS = 0.3
+"""Silence that divides one utterance of the assistant from the next; its own pauses are 0.22 s."""
+DUCKED = 0.5
+"""Loudness from which a reply counts as ducked: -6 dB, half way to the 12 dB that are asked for."""
+MISSED_SECONDS = 1.0
+"""An interruption after which the assistant speaks on for longer was missed."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The end of something the caller said, and the answer."""
+
+    scenario: str
+    label: str
+    end: float
+    """The caller's last voiced sample."""
+    seconds: float | None
+    """From there to the first audible sample of the reply; None: none came."""
+
+
+@dataclass(frozen=True)
+class MidPause:
+    """A pause within something the caller said."""
+
+    scenario: str
+    label: str
+    start: float
+    seconds: float
+    cut_off: bool
+    """The assistant began to speak in it, or in the voice that followed it."""
+    before_resuming: bool
+    """...while the caller was still silent."""
+
+
+@dataclass(frozen=True)
+class TalkOver:
+    """The caller went on after the assistant had begun, or was about to."""
+
+    scenario: str
+    label: str
+    start: float
+    """Where the caller's voice and the assistant's first met."""
+    seconds: float
+    """How long the assistant went on speaking."""
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """The caller spoke in order to be let speak."""
+
+    scenario: str
+    label: str
+    start: float
+    duck: float | None
+    """Seconds to a reply half as loud; None where there was nothing to duck."""
+    stop: float | None
+    """Seconds to silence; None where the reply was over before, or its own pause hides it."""
+    taken: bool
+    why: str = ""
+    """What was wrong."""
+    playback: Playback | None = None
+    """The reply that was interrupted."""
+
+
+@dataclass(frozen=True)
+class Distractor:
+    """A sound that is no interruption, during a reply."""
+
+    scenario: str
+    label: str
+    start: float
+    outcome: Literal["untouched", "ducked", "resumed", "cut", "answered"]
+    """`cut`: the reply was never heard to its end. `answered`: as if it had been a turn."""
+    lost: int
+    """Samples of the reply that were never heard."""
+    resume: float | None
+    """Seconds from the end of the sound to the reply's going on; None where it was not paused."""
+    paused: float
+    """Seconds of silence in the reply."""
+
+
+@dataclass
+class Verdicts:
+    """All of one recording."""
+
+    call: str
+    gaps: list[Gap] = field(default_factory=list)
+    pauses: list[MidPause] = field(default_factory=list)
+    talk_overs: list[TalkOver] = field(default_factory=list)
+    interruptions: list[Interruption] = field(default_factory=list)
+    distractors: list[Distractor] = field(default_factory=list)
+    playbacks: list[Playback] = field(default_factory=list)
+    unmet: list[tuple[str, str]] = field(default_factory=list)
+    stray: list[float] = field(default_factory=list)
+    """Where the assistant began to speak into the caller's voice although there was no pause."""
+
+
+def judge(recording: Recording) -> Verdicts:
+    """All verdicts on one recording."""
+    return _Judge(recording).verdicts
+
+
+class _Judge:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._audible = extents(recording.assistant, AUDIBLE_DB, join=BURST_SECONDS)
+        self._playbacks = playbacks(recording.assistant, recording.takes)
+        self._end = len(recording.assistant) / RATE
+        self.verdicts = Verdicts(recording.call, playbacks=self._playbacks, unmet=recording.unmet)
+        spoken = recording.spoken
+        for number, said in enumerate(spoken):
+            following = spoken[number + 1] if number + 1 < len(spoken) else None
+            if said.action.kind == "distractor":
+                self._distractor(said, following)
+                continue
+            self._mid_pauses(said)
+            self._gap(said, following)
+            if said.action.kind == "going on":
+                self._going_on(said)
+            elif said.action.kind == "interruption":
+                self._interruption(said, following)
+
+    # ---- the caller's turn ----------------------------------------------------------------------------
+
+    def _mid_pauses(self, said: Spoken) -> None:
+        """Whether the assistant began to speak before the caller was done."""
+        onsets = [a for a, _ in self._audible if said.first_voice < a < said.last_voice]
+        voiced = said.voiced
+        for (_, pause), (resumed, end) in pairwise(voiced):
+            inside = [onset for onset in onsets if pause <= onset < end]
+            before = any(onset < resumed for onset in inside)
+            verdict = MidPause(said.scenario, said.action.label, pause, resumed - pause, bool(inside), before)
+            self.verdicts.pauses.append(verdict)
+            if inside:
+                self._talk_over(said, max(inside[0], resumed))
+        self.verdicts.stray += [onset for onset in onsets if onset < voiced[0][1]]
+
+    def _talk_over(self, said: Spoken, met: float) -> None:
+        """The assistant and the caller both speak from `met` on."""
+        burst = next(((a, b) for a, b in self._audible if a <= met <= b), (met, met))
+        seconds = max(0.0, self._last_audible(met, burst[1]) - met)
+        self.verdicts.talk_overs.append(TalkOver(said.scenario, said.action.label, met, seconds))
+
+    def _going_on(self, said: Spoken) -> None:
+        self._talk_over(said, said.first_voice)
+
+    def _gap(self, said: Spoken, following: Spoken | None) -> None:
+        """From the last voiced sample to the answer, unless the caller went on before there could be one."""
+        end = said.last_voice
+        if following is not None and isinstance(following.action.when, AfterOwn):
+            return
+        if any(a < end < b for a, b in self._audible):
+            return  # they speak at the same time: counted elsewhere
+        limit = following.first_voice if following is not None else self._end
+        onset = next((a for a, _ in self._audible if end <= a < limit), None)
+        seconds = None if onset is None else onset - end
+        self.verdicts.gaps.append(Gap(said.scenario, said.action.label, end, seconds))
+
+    # ---- the assistant's turn -------------------------------------------------------------------------
+
+    def _interruption(self, said: Spoken, following: Spoken | None) -> None:
+        start, label = said.first_voice, said.action.label
+        playback = self._playing(start)
+        answered = self._answer(said, following)
+        if playback is None:
+            # Before its first sound: the reply to what was said before must not be heard any more.
+            old = [p for p in self._playbacks if start < p.start < said.last_voice]
+            why = "the reply came all the same" if old else "" if answered else "not answered"
+            verdict = Interruption(said.scenario, label, start, None, None, not why, why)
+            self.verdicts.interruptions.append(verdict)
+            return
+        ducked = next((at for at, gain in playback.gains if at >= start and gain < DUCKED), None)
+        over = playback.end < start + 0.3 and playback.completed
+        last = self._last_audible(start, self._pause_or_end(playback, start))
+        stop = None if over or self._hidden(playback, last) else max(0.0, last - start)
+        went_on = [hole for hole in playback.holes if hole.start >= start - 0.05]
+        why = ""
+        if went_on:
+            why = "the reply went on"
+        elif last - start > MISSED_SECONDS and not over:
+            why = "spoken over"
+        elif not answered:
+            why = "not answered"
+        duck = None if ducked is None or stop is None else ducked - start
+        self.verdicts.interruptions.append(
+            Interruption(said.scenario, label, start, duck, stop, not why, why, playback)
+        )
+
+    def _distractor(self, said: Spoken, following: Spoken | None) -> None:
+        start, end = said.first_voice, said.last_voice
+        playback = self._playing(start) or next(
+            (p for p in reversed(self._playbacks) if p.start <= start and p.take is not None), None
+        )
+        if playback is None:
+            return
+        limit = following.first_voice if following is not None else self._end
+        holes = [hole for hole in playback.holes if hole.end > start]
+        softest = min((gain for at, gain in playback.gains if start <= at < end + 1.0), default=1.0)
+        answered = any(playback.end + BURST_SECONDS < p.start < limit for p in self._playbacks)
+        outcome: Literal["untouched", "ducked", "resumed", "cut", "answered"] = "untouched"
+        if not playback.completed:
+            outcome = "cut"
+        elif answered:
+            outcome = "answered"
+        elif holes:
+            outcome = "resumed"
+        elif softest < DUCKED:
+            outcome = "ducked"
+        self.verdicts.distractors.append(
+            Distractor(
+                said.scenario,
+                said.action.label,
+                start,
+                outcome,
+                sum(hole.lost for hole in holes),
+                max(0.0, holes[-1].end - end) if holes and outcome == "resumed" else None,
+                sum(hole.end - hole.start for hole in holes),
+            )
+        )
+
+    # ---- what is heard when ---------------------------------------------------------------------------
+
+    def _playing(self, at: float) -> Playback | None:
+        """The reply that is being heard at `at`."""
+        return next((p for p in self._playbacks if p.start <= at <= p.end and p.take is not None), None)
+
+    def _answer(self, said: Spoken, following: Spoken | None) -> bool:
+        """Something was said after `said`, before the caller's next words."""
+        limit = following.first_voice if following is not None else self._end
+        return any(said.last_voice < p.start < limit for p in self._playbacks)
+
+    @staticmethod
+    def _pause_or_end(playback: Playback, start: float) -> float:
+        """Where the reply falls silent for the first time after `start`."""
+        return next((hole.start for hole in playback.holes if hole.start >= start), playback.end)
+
+    @staticmethod
+    def _hidden(playback: Playback, last: float) -> bool:
+        """The reply itself would have been silent just after `last`, the last that was heard of it."""
+        assert playback.take is not None
+        shown = playback.heard + round((last - playback.end) * RATE)
+        ahead = playback.take.sound[max(0, shown) : shown + round(0.02 * RATE)]
+        return not extents(ahead, AUDIBLE_DB)
+
+    def _last_audible(self, start: float, end: float) -> float:
+        """The end of the last audible 5 ms between two times; `start` if there are none."""
+        first = round(start * RATE)
+        found = extents(self._recording.assistant[first : round(end * RATE)], AUDIBLE_DB)
+        return start + (found[-1][1] if found else 0.0)
+
+
+def talk_over_seconds(verdicts: list[Verdicts]) -> list[float]:
+    """Every time both spoke after a wrong release."""
+    return [float(over.seconds) for v in verdicts for over in v.talk_overs]
+
+
+def share(flags: list[bool]) -> float:
+    """Part of them that is true, NaN of none."""
+    return float(np.mean(flags)) if flags else float("nan")

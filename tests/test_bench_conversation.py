@@ -1,0 +1,207 @@
+"""The judge of the conversation benchmark is right about sound whose faults are known; then the short form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.conversation.alignment import playbacks
+from benchmarks.conversation.caller import Recording, Spoken
+from benchmarks.conversation.judge import judge
+from benchmarks.conversation.loudness import RATE
+from benchmarks.conversation.script import Action, IntoReply, Quiet, Sound
+from benchmarks.conversation.tapes import Take
+
+SECONDS = 20.0
+FADE = RATE // 100
+
+
+def reply(seconds: float = 4.0, *, begun: float = 0.0, seed: int = 0, text: str = "a reply") -> Take:
+    """A take whose sound is noise at a voice's level: no two places in it are alike."""
+    noise = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    take = Take("question", (1, 0), begun, text, written=True)
+    take._sound = (0.1 * noise).astype(np.float32)
+    return take
+
+
+def uttered(seconds: float, *, pause: tuple[float, float] | None = None) -> Sound:
+    """A sound of which only the extents matter."""
+    voiced = ((0.0, seconds),) if pause is None else ((0.0, pause[0]), (pause[1], seconds))
+    return Sound(np.zeros(round(seconds * RATE), np.float32), voiced)
+
+
+def turn(start: float, seconds: float, **about) -> Spoken:
+    return Spoken("scenario", Action("turn", uttered(seconds, **about), Quiet(), "question"), start)
+
+
+def during(kind: str, start: float, seconds: float) -> Spoken:
+    return Spoken("scenario", Action(kind, uttered(seconds), IntoReply(1.0), kind), start)
+
+
+def channel(*pieces: tuple[float, np.ndarray]) -> np.ndarray:
+    """Sounds at their seconds."""
+    made = np.zeros(round(SECONDS * RATE), np.float32)
+    for at, sound in pieces:
+        first = round(at * RATE)
+        made[first : first + len(sound)] += sound
+    return made
+
+
+def recording(assistant: np.ndarray, takes: list[Take], *spoken: Spoken) -> Recording:
+    return Recording("call", np.zeros_like(assistant), assistant, list(spoken), takes)
+
+
+def faded_out(sound: np.ndarray) -> np.ndarray:
+    made = sound.copy()
+    made[-FADE:] *= np.linspace(1, 0, FADE)
+    return made
+
+
+def faded_in(sound: np.ndarray) -> np.ndarray:
+    made = sound.copy()
+    made[:FADE] *= np.linspace(0, 1, FADE)
+    return made
+
+
+def test_a_gap_runs_from_the_last_voiced_sample_to_the_first_of_the_reply():
+    take = reply()
+    found = judge(recording(channel((3.25, take.sound)), [take], turn(1.0, 2.0)))
+    assert [gap.seconds for gap in found.gaps] == [pytest.approx(0.25, abs=0.006)]
+
+
+def test_a_question_without_a_reply_is_counted_as_unanswered():
+    found = judge(recording(channel(), [], turn(1.0, 2.0)))
+    assert [gap.seconds for gap in found.gaps] == [None]
+
+
+def test_a_pause_is_cut_off_when_the_assistant_begins_in_it():
+    wrong, right = reply(0.6, seed=1), reply(seed=2)
+    sound = channel((2.4, wrong.sound), (5.3, right.sound))
+    found = judge(recording(sound, [wrong, right], turn(1.0, 4.0, pause=(1.0, 1.6))))
+    [pause] = found.pauses
+    assert (pause.cut_off, pause.before_resuming) == (True, True)
+    assert pause.seconds == pytest.approx(0.6)
+    assert [over.seconds for over in found.talk_overs] == [pytest.approx(0.4, abs=0.006)]
+    assert [gap.seconds for gap in found.gaps] == [pytest.approx(0.3, abs=0.006)]
+
+
+def test_a_pause_is_cut_off_too_when_the_assistant_begins_just_after_it():
+    wrong = reply(0.2)
+    sound = channel((2.7, wrong.sound))
+    found = judge(recording(sound, [wrong], turn(1.0, 4.0, pause=(1.0, 1.6))))
+    [pause] = found.pauses
+    assert (pause.cut_off, pause.before_resuming) == (True, False)
+    assert [over.seconds for over in found.talk_overs] == [pytest.approx(0.2, abs=0.006)]
+
+
+def test_a_pause_that_is_waited_out_is_not_cut_off():
+    take = reply()
+    found = judge(recording(channel((5.3, take.sound)), [take], turn(1.0, 4.0, pause=(1.0, 2.6))))
+    assert [pause.cut_off for pause in found.pauses] == [False]
+    assert found.talk_overs == []
+
+
+def test_duck_and_stop_are_timed_from_the_first_voiced_sample_of_an_interruption():
+    old, new = reply(seed=1), reply(begun=7.0, seed=2)
+    heard = old.sound[: round(1.25 * RATE)].copy()
+    heard[round(1.1 * RATE) :] *= 0.25
+    sound = channel((4.0, faded_out(heard)), (7.0, new.sound))
+    found = judge(recording(sound, [old, new], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    [one] = found.interruptions
+    assert one.taken, one.why
+    assert one.duck == pytest.approx(0.1, abs=0.006)
+    assert one.stop == pytest.approx(0.25, abs=0.01)
+
+
+def test_an_interruption_that_is_spoken_over_is_missed():
+    take = reply(4.0)
+    sound = channel((4.0, take.sound))
+    found = judge(recording(sound, [take], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    assert [(one.taken, one.why) for one in found.interruptions] == [(False, "spoken over")]
+
+
+def test_an_interruption_after_which_the_reply_goes_on_is_missed():
+    take = reply(4.0)
+    cut = round(1.2 * RATE)
+    sound = channel((4.0, faded_out(take.sound[:cut])), (7.0, faded_in(take.sound[cut - FADE :])))
+    found = judge(recording(sound, [take], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    assert [(one.taken, one.why) for one in found.interruptions] == [(False, "the reply went on")]
+
+
+def test_an_interruption_without_an_answer_is_missed():
+    take = reply(4.0)
+    sound = channel((4.0, faded_out(take.sound[: round(1.2 * RATE)])))
+    found = judge(recording(sound, [take], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    assert [(one.taken, one.why) for one in found.interruptions] == [(False, "not answered")]
+
+
+def test_a_pause_of_the_reply_itself_hides_when_it_was_stopped():
+    old, new = reply(seed=1), reply(begun=7.0, seed=2)
+    old.sound[round(1.1 * RATE) : round(1.5 * RATE)] = 0
+    sound = channel((4.0, old.sound[: round(1.2 * RATE)]), (7.0, new.sound))
+    found = judge(recording(sound, [old, new], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    [one] = found.interruptions
+    assert (one.taken, one.duck, one.stop) == (True, None, None)
+
+
+def distracted(sound: np.ndarray, *takes: Take):
+    said = [turn(1.0, 2.0), during("distractor", 5.0, 0.4)]
+    [one] = judge(recording(sound, list(takes), *said)).distractors
+    return one
+
+
+def test_a_reply_that_is_heard_to_its_end_was_not_interrupted():
+    take = reply()
+    assert distracted(channel((4.0, take.sound)), take).outcome == "untouched"
+
+
+def test_a_reply_that_is_ducked_for_a_moment_was_not_interrupted():
+    take = reply()
+    heard = take.sound.copy()
+    heard[round(1.1 * RATE) : round(1.5 * RATE)] *= 0.25
+    one = distracted(channel((4.0, heard)), take)
+    assert (one.outcome, one.lost) == ("ducked", 0)
+
+
+def test_a_reply_that_resumes_with_its_very_next_sample_loses_nothing():
+    take = reply()
+    at = round(1.2 * RATE)
+    # As the playout does it: what fades out is played again, fading in.
+    sound = channel((4.0, faded_out(take.sound[: at + FADE])), (6.0, faded_in(take.sound[at:])))
+    one = distracted(sound, take)
+    assert (one.outcome, one.lost) == ("resumed", 0)
+    assert one.resume == pytest.approx(0.6, abs=0.006)
+    assert one.paused == pytest.approx(0.8 - 0.01, abs=0.006)
+
+
+def test_samples_that_a_resumed_reply_skips_are_counted():
+    take = reply()
+    at = round(1.2 * RATE)
+    sound = channel((4.0, take.sound[:at]), (6.0, take.sound[at + 800 :]))
+    assert distracted(sound, take).lost == pytest.approx(800, abs=8)
+
+
+def test_a_reply_that_is_cut_and_never_resumed_was_interrupted_falsely():
+    take = reply()
+    assert distracted(channel((4.0, faded_out(take.sound[:RATE]))), take).outcome == "cut"
+
+
+def test_a_cough_that_is_answered_was_taken_for_a_turn():
+    take, other = reply(2.0, seed=1), reply(begun=7.0, seed=2)
+    one = distracted(channel((4.0, take.sound), (7.0, other.sound)), take, other)
+    assert one.outcome == "answered"
+
+
+def test_a_short_stall_of_the_voice_is_a_hole_and_not_an_end():
+    take = reply()
+    at = round(1.0 * RATE)
+    [playback] = playbacks(channel((4.0, take.sound[:at]), (5.02, take.sound[at:])), [take])
+    assert playback.completed
+    assert [(round(hole.end - hole.start, 2), hole.lost) for hole in playback.holes] == [(0.02, 0)]
+
+
+def test_two_replies_after_each_other_are_told_apart():
+    first, second = reply(1.0, seed=1), reply(begun=5.0, seed=2)
+    found = playbacks(channel((4.0, first.sound), (5.5, second.sound)), [first, second])
+    assert [playback.take for playback in found] == [first, second]
+    assert all(playback.completed for playback in found)
