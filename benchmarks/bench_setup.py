@@ -15,9 +15,10 @@ its cache or on this machine it need not download, so both are told.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
-import multiprocessing
+import json
 import os
 import re
 import socket
@@ -26,7 +27,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -42,7 +42,9 @@ from local_voice.settings import Settings
 CLONE = Path(__file__).parent.parent
 MODEL = "whisper-base"
 """Has both sources."""
-STEP = re.compile(r"(Making|Installing|Pulling|Converting)\b.*")
+STEP = re.compile(
+    r"Making a virtual environment|Installing (\d+ packages|PyTorch)|(Pulling|Converting) [\w.-]*\w"
+)
 
 
 def second_setup(clone: Path, models: Path | None, runs: int) -> Times:
@@ -120,21 +122,22 @@ def start(settings: Settings, launched: float) -> dict[str, float]:
     return parts
 
 
-def warm_starts(report: Report, settings: Settings, runs: int) -> None:
-    """A row for each part."""
+def warm_starts(report: Report, chosen: argparse.Namespace) -> None:
+    """A row for each part. The processes are this script again."""
     found = []
-    for _ in range(runs):
-        # A process that vLLM may be started in: spawned, and not a daemon, for it has children of its own.
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            found.append(pool.submit(start, settings, time.monotonic()).result())
+    for _ in range(chosen.starts):
+        command = [sys.executable, "-m", "benchmarks.bench_setup", "--launched", str(time.monotonic())]
+        command += [word for pair in chosen.set for word in ("--set", pair)]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=CLONE).stdout
+        found.append(json.loads(told.splitlines()[-1]))
     for part in found[0]:
         report.row(f"warm start: {part}", seconds=Times([parts[part] for parts in found]))
 
 
 def from_nothing(report: Report) -> None:
     """Clone, set up with nothing there, and once more with everything there."""
-    with tempfile.TemporaryDirectory(prefix="local-voice-first-") as name:
-        clone, models = Path(name) / "clone", Path(name) / "models"
+    with tempfile.TemporaryDirectory(prefix="local-voice-first-") as root:
+        clone, models = Path(root) / "clone", Path(root) / "models"
         subprocess.run(["git", "clone", "--quiet", CLONE, clone], check=True)
         began = time.perf_counter()
         steps: list[tuple[str, float]] = []
@@ -147,14 +150,14 @@ def from_nothing(report: Report) -> None:
         ) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
-                if STEP.match(line):
-                    steps.append((line.strip()[:60], time.perf_counter()))
+                if step := STEP.match(line):
+                    steps.append((re.sub(r" \d+", "", step[0]), time.perf_counter()))
         if process.returncode:
             sys.exit("the set-up from nothing failed; its own words stand above")
         ended = time.perf_counter()
         report.row("first set-up: all", seconds=Times([ended - began]))
-        for (step, at), (_, over) in zip(steps, [*steps[1:], ("", ended)], strict=True):
-            report.row(f"first set-up: {step}", seconds=Times([over - at]))
+        for (name, at), (_, over) in zip(steps, [*steps[1:], ("", ended)], strict=True):
+            report.row(f"first set-up: {name}", seconds=Times([over - at]))
         for folder in (clone / ".venv", models):
             size = sum(path.stat().st_size for path in folder.rglob("*") if not path.is_symlink())
             report.row(f"first set-up: size of {folder.name}", size=f"{size / 1e9:.1f} GB")
@@ -182,8 +185,12 @@ def main() -> None:
     parser = reports.parser(__doc__, quick="the hub's rows only, once")
     parser.add_argument("--starts", type=int, default=5, help="warm starts (default: 5)")
     parser.add_argument("--from-nothing", action="store_true", help="also the first set-up, in a fresh clone")
+    parser.add_argument("--launched", type=float, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     settings = reports.settings(chosen)
+    if chosen.launched is not None:
+        print(json.dumps(start(settings, chosen.launched)))
+        return
     about = {"profile": settings.profile, **nearby()}
     report = Report("bench_setup: until it can be talked to", about)
     runs = 1 if chosen.quick else 5
@@ -194,7 +201,7 @@ def main() -> None:
             report.row("second set-up", seconds=second_setup(CLONE, None, runs))
         else:
             print(f"{CLONE} was not set up by scripts/setup, so its second set-up is not measured")
-        warm_starts(report, settings, chosen.starts)
+        warm_starts(report, chosen)
     if chosen.from_nothing:
         from_nothing(report)
     report.finish(chosen.json, chosen.plot)

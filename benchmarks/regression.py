@@ -2,14 +2,14 @@
 
     python -m benchmarks.regression OLD.json NEW.json [--any-machine]
 
-Every measured value is judged by its samples. The median and, from 40 samples on, p95 (of a share the share
-itself) is worse when two things hold. It changed by more than a minimum that matters: 10 %; 0.5 points where
-the unit is %; for seconds also 2 ms. And it is no accident which samples are old and which are new: of 4000
-random ways to share them out anew fewer than 0.5 % give such a change (a permutation test; for the median on
-ranks, which is Mann and Whitney's; where both judged the same sounds, each sound's pair is turned or not).
-Fewer than 5 samples are shown and not judged. Two runs on a shared machine differ by more than their samples
-tell: a value near the limit deserves a second run. A value that is in OLD only is `gone`, which is an error
-too. Exit code 2: the two can't be compared.
+Every measured value is judged by its samples. The median and, from 40 samples on, p95 (of rates p5; of a
+share the share itself) is worse when two things hold. It changed by more than a minimum that matters: 10 %;
+0.5 points where the unit is %; for seconds also 2 ms. And it is no accident which samples are old and which
+are new: of 4000 random ways to share them out anew fewer than 0.5 % give such a change (a permutation test;
+for the median on ranks, which is Mann and Whitney's; where both judged the same sounds, each sound's pair is
+turned or not). Fewer than 5 samples are shown and not judged. Two runs on a shared machine differ by more
+than their samples tell: a value near the limit deserves a second run. A value that is in OLD only is `gone`,
+which is an error too. Exit code 2: the two can't be compared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RELATIVE = 0.10
 POINTS = 0.005
 SECONDS = 0.002
 FEWEST = 5
-FEWEST_FOR_P95 = 40
+FEWEST_FOR_TAIL = 40
 
 Numbers = npt.NDArray[np.float64]
 Statistic = Callable[[Numbers], Numbers]
@@ -89,7 +89,7 @@ def judge(what: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Findi
     """One value: its median and p95, or its share."""
     before, after = (np.asarray(value["samples"], float) for value in (old, new))
     fewest = min(len(before), len(after))
-    for name, statistic in _statistics(before, fewest):
+    for name, statistic in _statistics(before, fewest, old["better"]):
         was, now = float(statistic(before[None])[0]), float(statistic(after[None])[0])
         verdict: Verdict = "too few samples"
         if fewest >= FEWEST:
@@ -97,14 +97,15 @@ def judge(what: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Findi
         yield Finding(f"{what} {name}".strip(), verdict, was, now, old["unit"])
 
 
-def _statistics(samples: Numbers, fewest: int) -> Iterator[tuple[str, Statistic]]:
+def _statistics(samples: Numbers, fewest: int, better: str) -> Iterator[tuple[str, Statistic]]:
     """What is judged, by name."""
     if samples.ndim == 2:
         yield "", _share
         return
     yield "p50", _median
-    if fewest >= FEWEST_FOR_P95:
-        yield "p95", lambda drawn: np.asarray(np.percentile(drawn, 95, axis=1))
+    if fewest >= FEWEST_FOR_TAIL:
+        tail = 95 if better == "less" else 5
+        yield f"p{tail}", lambda drawn: np.asarray(np.percentile(drawn, tail, axis=1))
 
 
 def _share(drawn: Numbers) -> Numbers:

@@ -45,7 +45,7 @@ Row: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Times:
-    """The same thing measured again and again; shown as p50 / p95 / p99."""
+    """The same thing measured again and again; shown as p50 / p95 / p99, rates as p50 / p5 / p1."""
 
     samples: Sequence[float]
     unit: str = "s"
@@ -55,12 +55,16 @@ class Times:
         """For the JSON file."""
         kept = [_short(sample) for sample in self.samples]
         about = {"unit": self.unit, "better": self.better}
-        return {**percentiles(self.samples), **about, "samples": kept}
+        return {**self._percentiles(), **about, "samples": kept}
 
     def __str__(self) -> str:
-        found = percentiles(self.samples)
-        names = ("p50",) if len(self.samples) == 1 else ("p50", "p95", "p99")
-        return " / ".join(_shown(found[name]) for name in names) if self.samples else "none"
+        _, *found = self._percentiles().values()
+        shown = found[:1] if len(self.samples) == 1 else found
+        return " / ".join(_shown(value) for value in shown) or "none"
+
+    def _percentiles(self) -> dict[str, float]:
+        """The middle and the bad end."""
+        return percentiles(self.samples, (50, 95, 99) if self.better == "less" else (50, 5, 1))
 
 
 @dataclass(frozen=True)
@@ -139,12 +143,10 @@ def fingerprint(model: str) -> tuple[str, str]:
     return folder.name, f"from {lock.origin.split()[0]}, {name} {lock.files[name].sha256[:12]}"
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Count, p50, p95 and p99, by linear interpolation (NumPy's default)."""
-    if not values:
-        return {"n": 0}
-    p50, p95, p99 = (float(np.percentile(values, q)) for q in (50, 95, 99))
-    return {"n": len(values), "p50": p50, "p95": p95, "p99": p99}
+def percentiles(values: Sequence[float], which: Sequence[int] = (50, 95, 99)) -> dict[str, float]:
+    """Count, then p50, p95 and so on, by linear interpolation (NumPy's default)."""
+    found = {f"p{q}": float(np.percentile(values, q)) for q in which} if values else {}
+    return {"n": len(values), **found}
 
 
 def parser(description: str | None, *, quick: str = "") -> argparse.ArgumentParser:
@@ -193,7 +195,7 @@ class Report:
             facts = ", ".join(f"{key} {value}" for key, value in content[title].items() if value != "")
             if facts:
                 console.print(f"{title}: {facts}", style="dim", highlight=False)
-        console.print(f"load before: {self.load:.1f}. Three figures are p50 / p95 / p99.", style="dim")
+        console.print(f"load before: {self.load:.1f}; three figures are p50 / p95 / p99", style="dim")
         for rows in tables(self.rows):
             columns = list(dict.fromkeys(key for row in rows for key in row))
             table = Table(*(column.replace("_", " ") + self._unit(column) for column in columns))

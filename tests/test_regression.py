@@ -63,6 +63,12 @@ def test_a_tail_that_grew_is_seen_where_there_are_enough_samples():
     assert [finding.what for finding in judge("it", old, few)] == ["it p50"]
 
 
+def test_the_tail_of_a_rate_is_its_low_end():
+    old = times(20.0, count=100, spread=0.02, unit="tokens/s", better="more")
+    new = {**old, "samples": [*old["samples"][:85], *[5.0] * 15]}
+    assert [finding.verdict for finding in judge("it", old, new)] == ["same", "worse"]
+
+
 def test_word_errors_of_the_same_sentences_are_paired():
     sentences = [(sentence % 4, 10) for sentence in range(60)]
     one_more_each_fourth = [

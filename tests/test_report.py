@@ -34,6 +34,12 @@ def test_times_show_three_percentiles_and_a_single_one_only_itself():
     assert str(Times([])) == "none"
 
 
+def test_the_bad_end_of_a_rate_is_its_low_one():
+    rates = Times([10.0, 20.0, 30.0], unit="tokens/s", better="more")
+    assert str(rates) == "20.000 / 11.000 / 10.200"
+    assert rates.content()["p5"] == pytest.approx(11.0)
+
+
 def test_a_share_is_a_sum_over_a_sum_and_not_a_mean_of_quotients():
     assert Share([(1, 1), (0, 9)]).value == pytest.approx(0.1)
     assert str(Share([(1, 1), (0, 9)])) == "10.0 (1 of 10)"
