@@ -29,7 +29,8 @@ async def test_what_is_the_capital_of_france(assistant, speak, tmp_path):
     assert "france" in answer.heard.lower()
     assert 0 < answer.seconds["transcript"] < answer.seconds["playback"]
     spoken = await assistant.listen_to(read_wav(out, channel=1))
-    assert "paris" in plain(spoken.text)
+    # Whisper may hear "Harris is the capital of France".
+    assert wer(plain(answer.answered), plain(spoken.text)) <= 0.35
 
 
 async def test_the_second_turn_remembers_the_first(assistant, speak):
