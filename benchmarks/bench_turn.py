@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw it")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
+    report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
     server, url = (None, args.url) if args.url else start_server(args.flags)
     started = time.perf_counter()
     try:
@@ -124,7 +125,6 @@ def main() -> None:
             os.killpg(server.pid, signal.SIGINT)
             server.wait(30)
 
-    report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
     if server is not None:
         report.row("warm start, to /readyz", seconds=Times([warm_start]))
     first = turns[0]["voice_to_voice"]
