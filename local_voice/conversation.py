@@ -87,8 +87,6 @@ class Conversation:
         """The user's turn is tentative: a sound under a reply whose words are not known yet."""
         self._reply: Reply | None = None
         self._key_down = False
-        self._echo = False
-        """The assistant may hear itself."""
         self._first_sound: float | None = None
         """When the first reply of the conversation began to sound."""
         self._quiet_since = 0.0
@@ -146,7 +144,7 @@ class Conversation:
             case StageFailed():
                 return self._failed(event, now)
             case EchoPossible():
-                self._echo = event.possible
+                self._memory.echo = event.possible
             case PushToTalk():
                 return self._press(now) if event.down else self._let_go(now)
             case StopSpeaking():
@@ -201,6 +199,7 @@ class Conversation:
         user.hear(replace(event, seconds=now - start))
         self._user = user
         if reply is not None:
+            user.under = reply.key
             words_only = reply.dismissed >= FALSE_ALARMS or self._in_grace(now)
             first_partial = start + self._settings.interrupt_seconds
             self._overlap = Overlap(reply, user, start, answered is not None, words_only, first_partial)
@@ -211,7 +210,7 @@ class Conversation:
     def _in_grace(self, now: float) -> bool:
         """The first reply's first seconds, in which an echo canceller still learns the room."""
         began = self._first_sound
-        return self._echo and began is not None and now - began < self._settings.echo_grace_seconds
+        return self._memory.echo and began is not None and now - began < self._settings.echo_grace_seconds
 
     def _speech_resumed(self, start: float) -> list[Command]:
         user = self._user
@@ -256,6 +255,7 @@ class Conversation:
         return []
 
     def _transcribed(self, user: UserTurn, text: str, now: float) -> list[Command]:
+        text = self._memory.own_words(user, text)
         user.transcript = "" if invented(text, self._memory.language, user.voiced_seconds) else text
         if self._reply is not None:
             return []  # it is being cut, and its last words go into the history first
@@ -321,12 +321,12 @@ class Conversation:
         return commands
 
     def _partial_overlap_words(self, overlap: Overlap, text: str) -> list[Command]:
-        found = self._memory.verdict(overlap.user, text, overlap.reply.key)
+        found = self._memory.verdict(overlap.user, self._memory.own_words(overlap.user, text))
         return self._commit(overlap, found) if overlap.takes_floor(found, text) else []
 
     def _overlap_words(self, overlap: Overlap, text: str, now: float) -> list[Command]:
         """The sound has ended and its words are known."""
-        found = self._memory.verdict(overlap.user, text, overlap.reply.key)
+        found = self._memory.verdict(overlap.user, self._memory.own_words(overlap.user, text))
         if found in TAKES_THE_FLOOR:
             return [*self._commit(overlap, found), *self._transcribed(overlap.user, text, now)]
         self._close_turn(now)

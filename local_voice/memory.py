@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from local_voice.barge_in import asks_for_silence
 from local_voice.completeness import expected_answer
+from local_voice.echo_guard import without_echo
 from local_voice.endpointing import Evidence, UsualPause
 from local_voice.events import Message, ReplyText
 from local_voice.overlap import Verdict, verdict
@@ -25,6 +26,8 @@ class Memory:
         self.history: list[Message] = []
         """What was said and heard, oldest first, without the system prompt."""
         self.usual_pause = UsualPause()
+        self.echo = False
+        """The user's microphone may hear the assistant."""
         self.attentive_until = 0.0
         """Until then a turn needs no wake phrase; seconds of audio."""
         self._level: float | None = None
@@ -67,13 +70,17 @@ class Memory:
         said = after_wake_phrase(user.text, self._settings.wake_phrase)
         return user.text if said is None and user.start < self.attentive_until else said
 
+    def own_words(self, user: UserTurn, text: str) -> str:
+        """What the user said of the words recognised in the open segment: they may begin with an echo."""
+        return without_echo(text, self._said(user.under)) if self.echo and any(user.under) else text
+
     def wants_silence(self, user: UserTurn) -> bool:
         """The turn only told the assistant to be quiet, and quiet is its answer."""
         return user.interrupts and asks_for_silence(user.text, self.language)
 
-    def verdict(self, user: UserTurn, text: str, reply: tuple[int, int]) -> Verdict:
-        """What `text`, recognised in the tentative turn `user`, is while the reply has the floor."""
-        said = self._said(reply)
+    def verdict(self, user: UserTurn, text: str) -> Verdict:
+        """What `text`, recognised in the tentative turn `user`, is while a reply has the floor."""
+        said = self._said(user.under)
         return verdict(
             text,
             self.language,

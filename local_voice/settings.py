@@ -88,7 +88,7 @@ class TurnSettings(Section):
     """Silence after which the final transcript is begun and a draft reply prepared."""
     predict_seconds: Seconds = 0.16
     """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
-    confident_seconds: Seconds = 0.256
+    confident_seconds: Seconds = 0.224
     """Silence that ends a turn when Smart Turn is at or above `confident_probability`."""
     likely_seconds: Seconds = 0.512
     """Silence that ends a turn when Smart Turn is between the two probabilities."""

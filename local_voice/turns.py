@@ -37,6 +37,8 @@ class UserTurn:
     """It has been answered before it was over."""
     interrupts: bool = False
     """It began by silencing the assistant."""
+    under: tuple[int, int] = (0, 0)
+    """Turn and revision of the reply that was sounding when the open segment began; (0, 0): none was."""
     voiced_seconds: float = 0.0
     """Voice in the open segment."""
     _level_sum: float = 0.0
@@ -60,6 +62,7 @@ class UserTurn:
         if self.transcript:
             self.fixed.append(self.transcript)
         self.segment_start = start
+        self.under = (0, 0)
         self.voiced_seconds = self._level_sum = 0.0
 
     def go_on(self) -> None:

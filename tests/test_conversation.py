@@ -62,7 +62,7 @@ def test_the_pre_roll_is_part_of_what_is_transcribed():
 
 
 def test_a_confident_verdict_releases_after_a_quarter_second_and_an_unfinished_one_waits():
-    for completion, windows in ((0.95, 8), (0.6, 16), (0.1, 44)):
+    for completion, windows in ((0.95, 7), (0.6, 16), (0.1, 44)):
         table = Table()
         table.hear("#" * 20 + "..")
         table.tell(FinalTranscript(1, 0, "So."))

@@ -149,6 +149,16 @@ def test_where_there_is_echo_the_first_reply_is_interrupted_by_words_alone():
     assert table.tell(PartialTranscript(1, 1, "No, a poem")) == [Interrupt(1, 0)]
 
 
+def test_the_echo_before_the_users_words_is_not_theirs():
+    table = replying()
+    table.tell(EchoPossible(True))
+    table.hear("#" * 60 + "..")
+    heard = "Upon a time there was a king. But what was his name?"
+    assert table.tell(FinalTranscript(2, 0, heard)) == [Interrupt(1, 0)]
+    (draft,) = only(Draft, table.tell(PlaybackEnded(1, 0, "Once upon a time", interrupted=True)))
+    assert draft.messages[-1].content == "But what was his name?"
+
+
 def test_a_sound_that_outlasts_the_reply_is_a_turn_of_its_own():
     table = replying()
     table.hear("##")
