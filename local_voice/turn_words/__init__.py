@@ -29,6 +29,7 @@ from local_voice.turn_words.table import (
 
 __all__ = [
     "DIGITS",
+    "NUMBERS",
     "TABLES",
     "TurnWords",
     "holds_any",
@@ -60,6 +61,32 @@ DIGITS = phrases(
     "nul, twee, drie, vijf, zes, zeven, negen"
 )
 """Single digits as people read them out, all languages together."""
+
+_COUNTED = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
+    "million",
+    "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
+    "sechzehn siebzehn achtzehn neunzehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig "
+    "hundert tausend",
+    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
+    "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
+    "diecisiete dieciocho diecinueve veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa cien "
+    "mil",
+    "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici "
+    "sedici diciassette diciotto diciannove venti trenta quaranta cinquanta sessanta settanta ottanta "
+    "novanta cento mille",
+    "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis "
+    "dezessete dezoito dezenove vinte trinta quarenta cinquenta sessenta setenta oitenta noventa cem mil",
+    "nul een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien vijftien zestien "
+    "zeventien achttien negentien twintig dertig veertig vijftig zestig zeventig tachtig negentig honderd "
+    "duizend",
+)
+_VALUES = (*range(20), *range(20, 100, 10), 100, 1000, 1_000_000)
+NUMBERS: dict[str, int] = {
+    word: value for counted in _COUNTED for word, value in zip(counted.split(), _VALUES, strict=False)
+}
+"""One word for a number -> the number, all languages together."""
 
 _UNKNOWN = TurnWords()
 
