@@ -1,37 +1,49 @@
 """Turn-taking on recorded sound: gaps, cut-offs, interruptions, false alarms, and what the history says.
 
-    python -m benchmarks.bench_conversation [--quick] [--real-llm] [--json FILE] [--out FOLDER] [--only WORD]
+    python -m benchmarks.bench_conversation [--quick] [--real-llm] [--out FOLDER] [--only WORD ...]
+                                            [--no-sweep] [--set NAME=VALUE ...] [--json FILE] [--plot FILE]
 
 Callers made of people's recordings and of voices that are not the assistant's own talk with the real
 session in real time: Silero, Smart Turn, Whisper and Piper at work, the language model scripted unless
 `--real-llm` is given. Everything is judged from the two recorded channels; drafts and decisions are counted
-from the session's commands. `--out` keeps the recordings.
+from the session's commands. Rows:
+
+`gap`: from the caller's last voiced sample to the first audible one of the reply. `decision`: to the release,
+by the session's clock. `pauses cut off`: the assistant began in a pause within a sentence, or in the words
+after it. `talk-over`: how long it then spoke on. `duck`, `stop`: from the first voiced sample of an
+interruption to a reply of half its loudness, and to silence. `false interruptions`: a backchannel, cough,
+clap, fan, television or echo after which the reply was not heard to its end. `history`: words of cut replies
+in the history against those that Whisper hears in the recording.
+
+Then every pause and every end is judged again, offline, at other thresholds (`conversation/sweep.py`).
+`--out` keeps recordings, decisions, and two pictures: cut-offs against delay, and the timeline of a call.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.conversation import scenarios
-from benchmarks.conversation.caller import Caller, Recording
-from benchmarks.conversation.judge import Verdicts, judge
-from benchmarks.conversation.loudness import RATE
+from benchmarks import report as reports
+from benchmarks.conversation import plan
+from benchmarks.conversation.caller import Caller
+from benchmarks.conversation.heard_words import heard_words
+from benchmarks.conversation.judge import judge
+from benchmarks.conversation.kept import keep
 from benchmarks.conversation.script import Call
-from benchmarks.conversation.summary import report
+from benchmarks.conversation.summary import Result, report
 from benchmarks.conversation.tapes import Ledger, ScriptedLlm, Tapes, taped
 from local_voice.assistant import Assistant
-from local_voice.audio import write_wav
+from local_voice.audio import Samples
 from local_voice.session import Session
 from local_voice.settings import Settings
-from local_voice.settings_sources import load
 
 
 @asynccontextmanager
@@ -49,67 +61,63 @@ async def engines(settings: Settings, *, real_llm: bool) -> AsyncIterator[tuple[
             yield assistant._engines, scripted
 
 
-async def converse(
-    call: Call, settings: Settings, found: Any, llm: ScriptedLlm | None
-) -> tuple[Recording, Ledger]:
-    """One conversation in real time."""
+async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm | None) -> Result:
+    """One conversation in real time, and the verdicts on it."""
     tapes = Tapes()
     ledger = Ledger(tapes)
     caller = Caller(call, tapes, llm)
-    session = Session(taped(found, llm or found.llm, tapes), settings, caller, trace=ledger)  # type: ignore[arg-type]
+    listening = taped(found, llm or found.llm, tapes)
+    session = Session(listening, settings, caller, trace=ledger)  # type: ignore[arg-type]
     await session.run()
-    return caller.recording(session.conversation.history), ledger
+    recording = caller.recording(session.conversation.history)
+    result = Result(recording, ledger, judge(recording))
+
+    async def hear(sound: Samples) -> str:
+        return str((await found.stt.transcribe(sound, final=True)).text)
+
+    result.heard = await heard_words(recording, result.verdicts, hear)
+    return result
 
 
 async def measure(
-    calls: Sequence[Call], settings: Settings, *, real_llm: bool, out: Path | None
-) -> list[tuple[Recording, Ledger, Verdicts]]:
+    calls: Sequence[Call], settings: Settings, *, real_llm: bool = False, out: Path | None = None
+) -> list[Result]:
+    """All calls, one after the other."""
     results = []
     async with engines(settings, real_llm=real_llm) as (found, llm):
         for call in calls:
             began = time.perf_counter()
-            recording, ledger = await converse(call, settings, found, llm)
+            results.append(await converse(call, settings, found, llm))
             if out is not None:
-                write_wav(out / f"{call.name}.wav", [recording.caller, recording.assistant], RATE)
-            results.append((recording, ledger, judge(recording)))
-            print(
-                f"{call.name}: {len(call.scenarios)} scenarios, {time.perf_counter() - began:.0f} s",
-                flush=True,
-            )
-    return results
-
-
-def main(arguments: Sequence[str] | None = None) -> list[tuple[Recording, Ledger, Verdicts]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="the short form, under 3 minutes")
-    parser.add_argument("--real-llm", action="store_true", help="let the language model think for itself")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep the recordings here")
-    parser.add_argument("--only", nargs="*", metavar="WORD", help="scenarios whose name holds one of these")
-    parser.add_argument("--log", action="store_true", help="show the session's own log")
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if chosen.log else logging.WARNING)
-    settings = load(None, {}).settings
-    calls = scenarios.quick()
-    if chosen.only:
-        calls = [only(call, chosen.only) for call in calls]
-    if chosen.out is not None:
-        chosen.out.mkdir(parents=True, exist_ok=True)
-    results = asyncio.run(
-        measure(
-            [call for call in calls if call.scenarios], settings, real_llm=chosen.real_llm, out=chosen.out
-        )
-    )
-    report(results, settings, real_llm=chosen.real_llm).finish(chosen.json)
+                keep(results[-1], out)
+            took = time.perf_counter() - began
+            print(f"{call.name}: {len(call.scenarios)} scenarios, {took:.0f} s", flush=True)
     return results
 
 
 def only(call: Call, words: Sequence[str]) -> Call:
     """The call with those scenarios alone whose name holds one of the words."""
     kept = tuple(s for s in call.scenarios if any(word in s.name for word in words))
-    return Call(call.name, kept, call.fan_db, call.echo_db, call.echo_seconds, call.echo_cancelled)
+    return replace(call, scenarios=kept)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = reports.parser(__doc__, quick="a tenth of the scenarios, under 3 minutes")
+    parser.add_argument("--real-llm", action="store_true", help="let the language model think for itself")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep recordings and pictures here")
+    parser.add_argument("--only", nargs="*", metavar="WORD", help="scenarios whose name holds one of these")
+    chosen = parser.parse_args(arguments)
+    settings = reports.settings(chosen)
+    load = os.getloadavg()[0]
+    calls = plan.quick() if chosen.quick else plan.full()
+    if chosen.only:
+        calls = [only(call, chosen.only) for call in calls]
+    if chosen.out is not None:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    calls = [call for call in calls if call.scenarios]
+    results = asyncio.run(measure(calls, settings, real_llm=chosen.real_llm, out=chosen.out))
+    made = report(results, settings, real_llm=chosen.real_llm, load=load)
+    made.finish(chosen.json, chosen.plot)
 
 
 if __name__ == "__main__":

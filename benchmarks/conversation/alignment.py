@@ -179,8 +179,8 @@ def _run(
             return last, None
         part = assistant[at : at + FRAME].astype(np.float64)
         power, wanted = float(part @ part), float(take_part @ take_part)
-        silent, should_sound = power < FRAME * SILENT**2, wanted > FRAME * SILENT**2
-        if silent and should_sound and 10 * np.log10(wanted / FRAME) > AUDIBLE_DB - 15:
+        silent, should_sound = power < FRAME * SILENT**2, wanted > FRAME * 10 ** (AUDIBLE_DB / 10)
+        if silent and should_sound:
             apart += 1
             if apart == 1:
                 parted = at
@@ -215,10 +215,10 @@ def _resumed(assistant: Samples, stopped: int, take: Take, takes: Sequence[Take]
     onset = _next_sound(assistant, stopped)
     if onset is None:
         return None
-    # A fade-in begins below hearing.
-    while onset > stopped and abs(assistant[onset - 1]) > 0:
-        onset -= 1
     skip = round(FADE_SECONDS * RATE)
+    first = max(stopped, onset - skip)
+    while onset > first and abs(assistant[onset - 1]) > 0:  # a fade-in begins below hearing
+        onset -= 1
     place = _place(assistant, onset + skip, takes)
     if place is None or place[0] is not take or place[1] < skip:
         return None

@@ -28,6 +28,8 @@ CHUNK_SECONDS = 0.02
 CHUNK = round(CHUNK_SECONDS * RATE)
 PATIENCE_SECONDS = 4.0
 """Silence on both sides after which a reply is no longer waited for."""
+REST_SECONDS = 0.6
+"""Silence between two scenarios."""
 NOISE_SECONDS = 20.0
 """Length of the loop of room noise."""
 
@@ -122,7 +124,7 @@ class Caller:
         self._tapes.start()
         for clean in self._perform():
             heard = self.playout.read(CHUNK)
-            block = clean + self._background()
+            block = clean if self._dead else clean + self._background()
             self._said.append(block)
             self._heard.append(heard)
             self._notice(heard)
@@ -159,7 +161,7 @@ class Caller:
                     self.unmet.append((scenario.name, action.label))
                     break
                 yield from self._utter(scenario.name, action)
-            while not self._is_met(Quiet(0.8)):
+            while not self._is_met(Quiet(REST_SECONDS)):
                 yield nothing
         for _ in range(10):
             yield nothing
@@ -201,6 +203,12 @@ class Caller:
         return self._gave_up or (
             self._onset is not None and not self.playout.speaking and self._silence > 1.0
         )
+
+    @property
+    def _dead(self) -> bool:
+        """The line carries nothing now."""
+        dead = self.spoken[-1].action.sound.dead if self.spoken else None
+        return dead is not None and dead[0] <= self.now - self.spoken[-1].start < dead[1]
 
     @property
     def _silence(self) -> float:

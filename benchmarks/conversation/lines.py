@@ -86,36 +86,35 @@ GOING_ON = (
 LONG = (
     (
         "Tell me about the moon.",
-        "The moon goes around the earth once every month. Its light is the light of the sun, and its pull "
-        "makes the tides of our oceans rise and fall.",
+        "The moon goes around the earth once every month. "
+        "Its pull makes the tides of our oceans rise and fall.",
     ),
     (
         "How do I make a good cup of tea?",
-        "Boil some fresh water and warm the pot with it. Then add one spoon of leaves for every cup, and let "
-        "the tea stand for about four minutes before you pour it.",
+        "Boil some fresh water and warm the pot with it. "
+        "Then add one spoon of leaves for every cup you want.",
     ),
     (
         "Why do leaves change their color?",
-        "In autumn the days grow short and cold. The trees stop making the green that feeds them in summer, "
-        "and so the yellow and the red below it can be seen at last.",
+        "In autumn the trees stop making the green that feeds them. "
+        "So the yellow and the red can be seen at last.",
     ),
     (
         "Please tell me something about cats.",
-        "Cats sleep for most of the day and hunt when it is getting dark. They use their whiskers to feel "
-        "their way, and they talk to people far more than to other cats.",
+        "Cats sleep for most of the day. They use their whiskers to feel their way when it is getting dark.",
     ),
     (
         "What is the history of this city?",
-        "It began as a small harbor where fishermen sold their catch. Later a railway came, then the great "
-        "factories, and today most of the people here work in offices.",
+        "It began as a small harbor where fishermen sold their catch. "
+        "Later a railway came, then the factories.",
     ),
     (
         "How does a bicycle stay upright?",
-        "When it leans to one side, the front wheel turns a little to that side too. That brings the wheels "
-        "back under the rider, and so it keeps its balance while it rolls.",
+        "When it leans to one side, the front wheel turns to that side too. "
+        "That keeps its balance while it rolls.",
     ),
 )
-"""(what the caller asks, a reply of about eight seconds)."""
+"""(what the caller asks, a reply of about six seconds)."""
 
 INTERRUPTIONS = (
     ("Stop, that is enough.", "All right."),

@@ -1,4 +1,4 @@
-"""The scenarios, dealt to the callers. Every class of the report has its place here."""
+"""The scenarios, each made for one voice. Every class of the report has its place here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmarks.conversation import room, voices
+from benchmarks.conversation import voices
 from benchmarks.conversation.lines import (
     ANSWERS,
     ASKS_FOR_DIGITS,
@@ -21,7 +21,6 @@ from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.script import (
     Action,
     AfterOwn,
-    Call,
     IntoReply,
     Kind,
     Quiet,
@@ -34,14 +33,7 @@ from local_voice.audio import Samples
 
 LENGTHS = (0.3, 0.6, 1.0, 1.6)
 """Seconds of the pauses within a sentence."""
-SYNTHESISERS = (
-    "flite:slt",
-    "flite:rms",
-    "espeak:en-us",
-    "festival:kdl_diphone",
-    "flite:awb",
-    "espeak:en-gb+f3",
-)
+DROPOUT_SECONDS = 0.2
 TELEVISION_DB = -15.0
 """Of somebody else's speech, relative to the caller's."""
 
@@ -95,6 +87,23 @@ def pause(number: int, voice: str) -> Scenario:
     turn = Action("turn", sound, Quiet(0.5), kind, "All right.")
     asked = (ask(*ASKS_FOR_DIGITS, voice),) if kind == "digits" else ()
     return Scenario(f"{kind} {number}", (*asked, turn))
+
+
+def told(name: str, label: str, sound: Sound, reply: str = "All right.") -> Scenario:
+    """Something that is said when it is the caller's turn."""
+    return Scenario(name, (Action("turn", sound, Quiet(0.5), label, reply),))
+
+
+def dropout(number: int, voice: str, at: float) -> Scenario:
+    """The line is dead for 0.2 s, even of noise, within a word or between two."""
+    text, reply = QUESTIONS[number % len(QUESTIONS)]
+    whole = line(voices.say(text, voice), words=text)
+    gone = (at, at + DROPOUT_SECONDS)
+    samples = whole.samples.copy()
+    samples[round(gone[0] * RATE) : round(gone[1] * RATE)] = 0
+    [(first, last)] = whole.voiced
+    sound = Sound(samples, ((first, gone[0]), (gone[1], last)), text, gone)
+    return told(f"dropout {number}", "dropout", sound, reply)
 
 
 def going_on(number: int, voice: str, after: float) -> Scenario:
@@ -160,29 +169,3 @@ def television(seconds: float) -> Samples:
     """Somebody else talks, softer than the caller."""
     sound = np.concatenate([voices.sentence("0870"), voices.sentence("0930")])
     return sound[: round(seconds * RATE)] * np.float32(10 ** (TELEVISION_DB / 20))
-
-
-# ---- calls ------------------------------------------------------------------------------------------------
-
-
-def quick() -> list[Call]:
-    """About 100 s: what a broken policy would stumble over."""
-    rng = np.random.default_rng(7)
-    slt, rms = "flite:slt", "flite:rms"
-    return [
-        Call(
-            "quick",
-            (
-                plain(0, slt),
-                pause(5, slt),
-                pause(9, slt),
-                interruption(1, slt, IntoReply(2.0), "middle"),
-                backchannel(1, slt, 2.0),
-                short_answer(1, slt),
-                going_on(0, slt, 0.2),
-                distracted(3, slt, noise(room.coughs(rng), IntoReply(2.0), "cough")),
-                interruption(2, slt, IntoReply(0.9), "early"),
-            ),
-        ),
-        Call("quick, echo", (echo(4, rms), plain(5, rms)), echo_db=-20.0),
-    ]

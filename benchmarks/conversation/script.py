@@ -13,6 +13,10 @@ from local_voice.audio import Samples
 LEAD_SECONDS = 0.03
 TAIL_SECONDS = 0.06
 """Kept around a voiced stretch: attack and decay below the voiced level."""
+LEAST_PAUSE = 0.2
+"""Shorter gaps in a recording lie within words and are no pauses, as in LiveKit's eot-bench."""
+LEAST_VOICE = 0.05
+"""Shorter sounds in a recording are clicks and breath."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Sound:
     voiced: tuple[Extent, ...]
     """Seconds from the first sample, oldest first; the pauses lie between them."""
     words: str = ""
+    dead: Extent | None = None
+    """The line carries nothing here, not even noise."""
 
     @property
     def pauses(self) -> tuple[Extent, ...]:
@@ -57,6 +63,21 @@ def line(*parts: Samples | float, words: str = "") -> Sound:
     return Sound(samples, tuple(voiced), words)
 
 
+def natural(*recordings: Samples, pause: float = 0.5, words: str = "") -> Sound:
+    """Long recordings one after the other, with the pauses of the speakers themselves."""
+    sounds: list[Samples] = []
+    voiced: list[Extent] = []
+    at = 0.0
+    for recording in recordings:
+        for start, end in extents(recording, VOICED_DB, join=LEAST_PAUSE):
+            if end - start >= LEAST_VOICE:
+                voiced.append((at + start, at + end))
+        after = np.zeros(round(pause * RATE), np.float32)
+        sounds += [recording, after]
+        at += (len(recording) + len(after)) / RATE
+    return Sound(np.concatenate(sounds), tuple(voiced), words)
+
+
 def _faded(part: Samples, first: float, last: float) -> Samples:
     """The voiced stretch with a little around it, faded in and out there."""
     start = round(max(0.0, first - LEAD_SECONDS) * RATE)
@@ -74,7 +95,7 @@ def _faded(part: Samples, first: float, last: float) -> Samples:
 class Quiet:
     """When nobody has made a sound for so many seconds and no reply is waiting to go on."""
 
-    seconds: float = 0.7
+    seconds: float = 0.6
 
 
 @dataclass(frozen=True)

@@ -3,141 +3,198 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from benchmarks.conversation.caller import Recording
-from benchmarks.conversation.judge import Verdicts
+from benchmarks.conversation.heard_words import TOLERANCE, HeardWords
+from benchmarks.conversation.judge import Gap, Verdicts
 from benchmarks.conversation.loudness import RATE
-from benchmarks.conversation.tapes import Ledger
-from benchmarks.report import Report
+from benchmarks.conversation.tapes import FIRST_TOKEN_SECONDS, TOKENS_PER_SECOND, Ledger
+from benchmarks.report import Report, Share, Times
 from local_voice.settings import Settings
 
-Result = tuple[Recording, Ledger, Verdicts]
+CONFIDENT = ("question", "short answer")
+"""Classes that are complete and sound so: what the target for confident turns is about."""
 
 
-def report(results: Sequence[Result], settings: Settings, *, real_llm: bool) -> Report:
-    """The one table. Seconds unless the name says otherwise."""
-    model = settings.llm.model if real_llm else "scripted (first token 0.1 s, 20 tokens/s)"
-    made = Report(
-        "conversation",
-        {"llm": model, "stt": settings.stt.model, "voice": settings.tts.model, **settings.turn.model_dump()},
-    )
-    verdicts = [result[2] for result in results]
+@dataclass
+class Result:
+    """One conversation: recorded, judged, counted."""
+
+    recording: Recording
+    ledger: Ledger
+    verdicts: Verdicts
+    heard: list[HeardWords] = field(default_factory=list)
+
+
+def report(results: Sequence[Result], settings: Settings, *, real_llm: bool, load: float) -> Report:
+    """The one table. `load`: processes that wanted a core before all began."""
+    scripted = f"scripted: first token after {FIRST_TOKEN_SECONDS} s, {TOKENS_PER_SECOND:.0f} tokens/s"
+    models = [settings.vad.model, settings.turn.model, settings.stt.model, settings.tts.model]
+    about = {"language model": settings.llm.model if real_llm else scripted, **settings.turn.model_dump()}
+    made = Report("conversation", about, [*models, *([settings.llm.model] if real_llm else [])])
+    made.load = load
+    verdicts = [result.verdicts for result in results]
     _gaps(made, verdicts)
+    _decisions(made, results, settings.turn.confident_probability)
     _pauses(made, verdicts)
     _interruptions(made, verdicts)
     _distractors(made, verdicts)
+    _heard(made, results)
     _drafts(made, results)
-    late = [late for recording, _, _ in results for late in recording.late]
-    seconds = sum(len(recording.assistant) for recording, _, _ in results) / RATE
-    made.row(
-        "conversation", n=len(results), share=f"{seconds:.0f} s of sound", **_spread(late), note="blocks late"
-    )
-    for verdict in verdicts:
-        for scenario, label in verdict.unmet:
-            made.row("moment never came", note=f"{scenario} ({label})")
+    _reality(made, results)
     return made
-
-
-def _spread(values: Iterable[float | None]) -> dict[str, float]:
-    found = [value for value in values if value is not None]
-    if not found:
-        return {}
-    return {
-        "p50": float(np.percentile(found, 50)),
-        "p95": float(np.percentile(found, 95)),
-        "most": max(found),
-    }
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{part} of {whole}"
-
-
-def _by_label(items: Iterable[Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for item in items:
-        found.setdefault(item.label, []).append(item)
-    return found
 
 
 def _gaps(made: Report, verdicts: Sequence[Verdicts]) -> None:
     gaps = [gap for verdict in verdicts for gap in verdict.gaps]
-    for label, some in [*_by_label(gaps).items(), ("all", gaps)]:
+    for label, some in _labelled(gaps):
         silent = [gap.scenario for gap in some if gap.seconds is None]
         made.row(
-            f"gap: {label}",
-            n=len(some),
-            **_spread(gap.seconds for gap in some),
-            note=_names("unanswered", silent),
+            f"gap: {label}", n=len(some), time=_times(gap.seconds for gap in some), note=_unanswered(silent)
         )
+
+
+def _decisions(made: Report, results: Sequence[Result], confident: float) -> None:
+    """From the last voiced sample to the release, by the session's own clock, which is the recording's."""
+    confidently: list[float] = []
+    complete: list[float] = []
+    for result in results:
+        for gap in result.verdicts.gaps:
+            decided = _decided(gap, result.ledger)
+            if decided is None:
+                continue
+            if _completion(gap, result.ledger) >= confident:
+                confidently.append(decided)
+            if gap.label in CONFIDENT:
+                complete.append(decided)
+    made.row("decision: Smart Turn confident", n=len(confidently), time=Times(confidently))
+    made.row(f"decision: {' and '.join(CONFIDENT)}", n=len(complete), time=Times(complete))
+
+
+def _decided(gap: Gap, ledger: Ledger) -> float | None:
+    if gap.seconds is None:
+        return None
+    times = [d.now for d in ledger.decisions if d.name == "Release"]
+    return next((now - gap.end for now in times if gap.end <= now <= gap.end + gap.seconds + 0.05), None)
+
+
+def _completion(gap: Gap, ledger: Ledger) -> float:
+    """Smart Turn's probability at the end of what was said; 0 if it was not asked."""
+    return next((p for now, p in ledger.completions if gap.end <= now <= gap.end + 1.0), 0.0)
 
 
 def _pauses(made: Report, verdicts: Sequence[Verdicts]) -> None:
     pauses = [pause for verdict in verdicts for pause in verdict.pauses]
-    for label, some in [*_by_label(pauses).items(), ("all", pauses)]:
-        cut = [f"{pause.scenario} {pause.seconds:.1f} s" for pause in some if pause.cut_off]
-        early = sum(pause.before_resuming for pause in some)
-        share = f"{_of(len(cut), len(some))}, {early} before resuming"
-        made.row(f"pauses cut off: {label}", n=len(some), share=share, note=_names("", cut))
+    for label, some in _labelled(pauses):
+        cut = [f"{pause.scenario}, {pause.seconds:.1f} s" for pause in some if pause.cut_off]
+        made.row(
+            f"pauses cut off: {label}",
+            n=len(some),
+            share=_share(p.cut_off for p in some),
+            note="; ".join(cut),
+        )
+    early = _share(pause.before_resuming for pause in pauses)
+    made.row("audible before the caller went on", n=len(pauses), share=early)
     stray = sum(len(verdict.stray) for verdict in verdicts)
-    if stray:
-        made.row("began into the caller's voice", n=stray)
+    made.row("began into the caller's voice", n=stray)
     over = [over for verdict in verdicts for over in verdict.talk_overs]
-    made.row("talk-over", n=len(over), **_spread(one.seconds for one in over))
+    made.row("talk-over after a wrong release", n=len(over), time=_times(one.seconds for one in over))
 
 
 def _interruptions(made: Report, verdicts: Sequence[Verdicts]) -> None:
     found = [one for verdict in verdicts for one in verdict.interruptions]
-    made.row("duck", n=len(found), **_spread(one.duck for one in found))
-    made.row("stop", n=len(found), **_spread(one.stop for one in found))
-    for label, some in [*_by_label(found).items(), ("all", found)]:
+    made.row("duck", n=len(found), time=_times(one.duck for one in found))
+    made.row("stop", n=len(found), time=_times(one.stop for one in found))
+    for label, some in _labelled(found):
         missed = [f"{one.scenario}: {one.why}" for one in some if not one.taken]
-        made.row(
-            f"interruptions taken: {label}",
-            n=len(some),
-            share=_of(len(some) - len(missed), len(some)),
-            note=_names("", missed),
-        )
+        taken = _share((one.taken for one in some), better="more")
+        made.row(f"interruptions taken: {label}", n=len(some), share=taken, note="; ".join(missed))
 
 
 def _distractors(made: Report, verdicts: Sequence[Verdicts]) -> None:
     found = [one for verdict in verdicts for one in verdict.distractors]
-    for label, some in [*_by_label(found).items(), ("all", found)]:
-        false = sum(one.outcome in ("cut", "answered") for one in some)
+    for label, some in _labelled(found):
+        false = _share(one.outcome in ("cut", "answered") for one in some)
         counted = {
-            name: sum(one.outcome == name for one in some) for name in dict.fromkeys(o.outcome for o in some)
+            name: sum(o.outcome == name for o in some) for name in dict.fromkeys(o.outcome for o in some)
         }
         note = ", ".join(f"{count} {name}" for name, count in counted.items())
-        lost = max((one.lost for one in some), default=0)
-        made.row(
-            f"false interruptions: {label}",
-            n=len(some),
-            share=_of(false, len(some)),
-            note=f"{note}; {lost} samples lost",
-        )
-    made.row("resume after the sound", n=len(found), **_spread(one.resume for one in found))
+        made.row(f"false interruptions: {label}", n=len(some), share=false, note=note)
+    resumed = [one for one in found if one.outcome == "resumed"]
+    lost = sum(one.lost > 0 for one in resumed)
+    made.row(
+        "resume after the sound",
+        n=len(resumed),
+        time=_times(one.resume for one in resumed),
+        note=f"{lost} lost samples, {max((one.lost for one in resumed), default=0)} at most",
+    )
+
+
+def _heard(made: Report, results: Sequence[Result]) -> None:
+    found = [one for result in results for one in result.heard]
+    off = [f"{one.error:+d} ({one.call}, {one.start:.0f} s)" for one in found if abs(one.error) > TOLERANCE]
+    wrong = _share(abs(one.error) > TOLERANCE for one in found)
+    made.row("history off by more than a word", n=len(found), share=wrong, note="; ".join(off))
+    unplayed = _share(one.error > TOLERANCE for one in found)
+    made.row("history with words that were not played", n=len(found), share=unplayed)
 
 
 def _drafts(made: Report, results: Sequence[Result]) -> None:
-    started = sum(ledger.count("Draft") for _, ledger, _ in results)
-    withdrawn = sum(ledger.count("Withdraw") for _, ledger, _ in results)
-    takes = [take for recording, _, _ in results for take in recording.takes]
-    wasted = sum(ledger.wasted() for _, ledger, _ in results)
-    whole = sum(take.tokens for take in takes)
-    accepted = sum(ledger.count("Release") for _, ledger, _ in results)
-    made.row(
-        "drafts",
-        n=started,
-        share=f"{accepted} accepted, {withdrawn} withdrawn",
-        note=f"{wasted} of {whole} tokens wasted",
-    )
-    made.row(
-        "gained by drafting", n=accepted, **_spread(s for _, ledger, _ in results for s in ledger.gained())
-    )
+    ledgers = [result.ledger for result in results]
+    counts = {
+        name: sum(ledger.count(name) for ledger in ledgers) for name in ("Draft", "Release", "Withdraw")
+    }
+    accepted = Share([(counts["Release"], counts["Draft"])], better="more")
+    made.row("drafts accepted", n=counts["Draft"], share=accepted, note=f"{counts['Withdraw']} withdrawn")
+    whole = sum(take.tokens for result in results for take in result.recording.takes)
+    wasted = sum(ledger.wasted() for ledger in ledgers)
+    made.row("tokens of drafts never released", n=whole, share=Share([(wasted, whole)]))
+    gained = [seconds for ledger in ledgers for seconds in ledger.gained()]
+    made.row("gained by drafting", n=len(gained), time=Times(gained, better="more"))
 
 
-def _names(what: str, names: Sequence[str]) -> str:
-    return f"{what} {'; '.join(names)}".strip() if names else ""
+def _reality(made: Report, results: Sequence[Result]) -> None:
+    """How far the run itself can be believed."""
+    stalls = [
+        hole.end - hole.start
+        for result in results
+        for playback in result.verdicts.playbacks
+        for hole in playback.holes
+        if not any(near.start - 0.1 <= hole.start <= near.start + 2 for near in _sounds(result.verdicts))
+    ]
+    made.row("stalls within replies", n=len(stalls), time=Times(stalls))
+    late = [late for result in results for late in result.recording.late]
+    # Every 20 ms of a quarter of an hour: the percentiles of each tenth block tell as much.
+    sound = sum(len(result.recording.assistant) for result in results) / RATE
+    made.row("blocks late", n=len(late), time=Times(sorted(late)[::10]), note=f"{sound:.0f} s of sound")
+    unmet = [f"{scenario} ({label})" for result in results for scenario, label in result.verdicts.unmet]
+    made.row("moments that never came", n=len(unmet), note="; ".join(unmet))
+
+
+def _sounds(verdicts: Verdicts) -> list[Any]:
+    return [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
+
+
+# ---- shapes -----------------------------------------------------------------------------------------------
+
+
+def _labelled(items: Sequence[Any]) -> list[tuple[str, list[Any]]]:
+    """By class, and all together."""
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(item.label, []).append(item)
+    return [*found.items(), ("all", list(items))]
+
+
+def _times(values: Iterable[float | None]) -> Times:
+    return Times([value for value in values if value is not None])
+
+
+def _share(flags: Iterable[bool], *, better: Any = "less") -> Share:
+    return Share([(float(flag), 1.0) for flag in flags], better=better)
+
+
+def _unanswered(names: Sequence[str]) -> str:
+    return f"unanswered: {'; '.join(names)}" if names else ""

@@ -195,12 +195,16 @@ class Ledger:
         self.decisions: list[Decision] = []
         self.completions: list[tuple[float, float]] = []
         """(seconds of audio, Smart Turn's probability)."""
+        self.transcripts: list[tuple[float, str]] = []
+        """(seconds of audio, words of a final pass)."""
         self._tapes = tapes
 
     def write(self, now: float, event: Any, commands: Sequence[Any]) -> None:
         """Called by the session for every event."""
         if type(event).__name__ == "TurnCompletion":
             self.completions.append((now, event.probability))
+        if type(event).__name__ == "FinalTranscript":
+            self.transcripts.append((now, event.text))
         for command in commands:
             name = type(command).__name__
             if name in self.QUIET:

@@ -37,7 +37,7 @@ def levelled(samples: Samples, decibels: float = LEVEL_DB) -> Samples:
 
 @functools.cache
 def say(text: str, voice: str) -> Samples:
-    """`text` spoken by `program:voice`, such as `flite:slt`, `espeak:en-gb` or `festival:kdl_diphone`."""
+    """`text` spoken by `program:voice`, such as `flite:slt`, `espeak:en-gb` or `festival:ked_diphone`."""
     program, name = voice.split(":")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spoken.wav"
