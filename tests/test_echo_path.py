@@ -133,11 +133,13 @@ def test_a_delay_that_grows_much_moves_the_voice_and_a_little_does_not():
     way = Way()
     way.send(100)
     way.hear(delay=0.1)
-    way.send()
-    way.hear(delay=0.1 + EARLY_SECONDS - 0.01)
+    for _ in range(100):
+        way.send()
+        way.hear(delay=0.1 + EARLY_SECONDS - 0.01)
     assert way.path.moves == 0
-    way.send()
-    way.hear(delay=0.6)
+    for _ in range(100):
+        way.send()
+        way.hear(delay=0.6)
     assert way.path.moves == 1
     assert way.age == pytest.approx((0.6 - MARGIN_SECONDS) * RATE, abs=1)
 
@@ -151,6 +153,23 @@ def test_a_delay_that_shrinks_moves_the_voice_before_its_echo():
         way.hear(delay=0.1)
     assert way.path.moves == 1
     assert way.age <= (0.1 - MARGIN_SECONDS + LATE_SECONDS) * RATE
+
+
+def test_after_a_stall_of_our_own_the_place_is_kept():
+    way = Way()
+    way.send(10)
+    for _ in range(5):
+        for _ in range(50):
+            way.send()
+            way.hear()
+        way.hear(15)  # what waited in the socket is read before the next frame goes out
+        way.send(1, skipped=14 * FRAME)
+    way.send()
+    way.hear()
+    assert way.path.moves == 0
+    assert way.age == LEAST
+    far = np.concatenate(way.notes.far)
+    assert np.count_nonzero(far == 0) >= 5 * 14 * FRAME
 
 
 def test_time_in_which_nothing_could_be_sent_is_silence_in_the_voice():

@@ -26,10 +26,11 @@ LEAST_SECONDS = 0.02
 """The voice waits at least so long, so that a sound which is early by a packet still finds its voice. No
 echo is sooner: each side takes 20 ms for a packet, and a device needs time."""
 LATE_SECONDS, EARLY_SECONDS = 0.05, 0.15
-"""How far from its place the voice may be before it is moved; a move costs the canceller a second or so.
-Early is harmless up to the canceller's window of 0.35 s."""
-WATCH_SECONDS = 2.0
-"""Sound over which lateness is watched: what is late for so long is a clock that drifts, not a packet."""
+"""How far from its place the voice may be before it is moved; AEC3 follows a move within 1 to 3 s. Early is
+harmless up to its window of 0.35 s; late, the echo may come before its voice, and nothing is cancelled."""
+WATCH_SECONDS = 0.6
+"""Only what is out of place for all of this sound has drifted or stalled: packets come late in a burst, and
+after a stall of our own they are there before the voice, whose time in the stall then is silence anyway."""
 
 
 class EchoPath:
@@ -46,8 +47,9 @@ class EchoPath:
         self._next: int | None = None
         """The sample of the voice that belongs to the next sample heard."""
         self._watched = 0
-        self._latest: int | None = None
-        """The least lateness of the watched blocks, in samples."""
+        """Samples heard since the place was last looked at."""
+        self._lateness: list[int] = []
+        """How late the voice was at each block since then, in samples; negative is early."""
 
     def played(self, samples: Samples, skipped: int = 0) -> None:
         """The voice's next samples, after `skipped` samples' time in which nothing went out."""
@@ -61,28 +63,28 @@ class EchoPath:
         `delay`: the shortest time from sending the voice to hearing its echo that is known for sure, seconds.
         """
         wait = round(max(LEAST_SECONDS, delay - MARGIN_SECONDS) * self._rate)
-        start = self._place(len(heard), self._sent - wait - len(heard))
-        voice = self._far.between(start / self._rate, (start + len(heard)) / self._rate)
-        # What is older than the tape or before its beginning is taken for silence.
+        start = self._place(len(heard), self._sent - wait - len(heard), wait)
+        # What is older than the tape, or not there yet, is taken for silence.
+        first = min(max(start, 0, self._sent - round(KEPT_SECONDS * self._rate)), start + len(heard))
+        voice = self._far.between(first / self._rate, (start + len(heard)) / self._rate)
         far = np.zeros(len(heard), np.float32)
-        far[len(far) - len(voice) :] = voice
+        far[first - start : first - start + len(voice)] = voice
         return self._canceller.process(heard, far)
 
-    def _place(self, count: int, ideal: int) -> int:
+    def _place(self, count: int, ideal: int, wait: int) -> int:
         """Where in the voice a heard block begins: right after the one before, unless that is far off."""
         start = ideal if self._next is None else self._next
-        late = ideal - start
+        self._lateness.append(ideal - start)
         self._watched += count
-        self._latest = late if self._latest is None else min(late, self._latest)
-        too_early = start + count > self._sent or -late > EARLY_SECONDS * self._rate
-        over = self._watched >= WATCH_SECONDS * self._rate
-        too_late = over and self._latest > LATE_SECONDS * self._rate
-        if too_early or too_late:
-            self.moves += 1
-            log.debug("the voice is moved by %.3f s beside what is heard", late / self._rate)
-            # A block that is late for once must not decide where the following ones belong.
-            start += late if too_early else self._latest
-        if over or too_early:
-            self._watched, self._latest = 0, None
+        if self._watched >= WATCH_SECONDS * self._rate:
+            least, most = min(self._lateness), max(self._lateness)
+            late = least > LATE_SECONDS * self._rate
+            early = -most > min(wait, EARLY_SECONDS * self._rate)
+            if late or early:
+                self.moves += 1
+                start += least if late else most
+                log.debug("the voice was moved by %.3f s", (least if late else most) / self._rate)
+            self._watched = 0
+            self._lateness.clear()
         self._next = start + count
         return start
