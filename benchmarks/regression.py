@@ -33,6 +33,9 @@ CHANCE = 0.005
 RELATIVE = 0.10
 POINTS = 0.005
 SECONDS = 0.002
+QUIET_LOAD = 1.0
+"""Processes at work before the measurement began. Other work comes and goes for minutes: within one result all
+samples then agree, and shuffling them can't tell it from a change of ours."""
 FEWEST = 5
 FEWEST_FOR_TAIL = 40
 
@@ -164,7 +167,8 @@ def show(findings: list[Finding]) -> None:
     table = Table("what", "old", "new", "change", "verdict")
     for finding in findings:
         if finding.verdict != "same":
-            change = f"{100 * (finding.new / finding.old - 1):+.0f} %" if finding.old else ""
+            known = finding.old and finding.verdict != "gone"
+            change = f"{100 * (finding.new / finding.old - 1):+.0f} %" if known else ""
             was, now = (_shown(value, finding.unit) for value in (finding.old, finding.new))
             table.add_row(finding.what, was, now, change, finding.verdict)
     console = Console(width=None if Console().is_terminal else 140)
@@ -199,6 +203,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("the old result holds no samples, so nothing can be compared", file=sys.stderr)
         return 2
     show(findings)
+    for name, result in (("OLD", old), ("NEW", new)):
+        if (load := result.get("load", 0.0)) > QUIET_LOAD:
+            print(f"{name} was measured beside other work (load {load:.1f}): its times prove little")
     return int(any(finding.verdict in ("worse", "gone") for finding in findings))
 
 

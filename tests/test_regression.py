@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.regression import NotComparableError, compare, judge, main
+from benchmarks.regression import NotComparableError, compare, judge, main, show
 
 
 def times(middle, count=30, spread=0.05, unit="s", better="less", seed=0):
@@ -87,7 +87,7 @@ def test_less_than_half_a_point_of_word_errors_does_not_matter():
     assert verdict(share(old), share([(1, 10)] * 30 + [(0, 10)] * 270)) == "worse"
 
 
-def test_a_value_that_is_no_longer_measured_is_gone():
+def test_a_value_that_is_no_longer_measured_is_gone(capsys):
     found = compare(result(a=times(1.0), b=times(1.0)), result(a=times(1.0)))
     assert [(finding.what, finding.verdict) for finding in found] == [
         ("row: a p50", "same"),
@@ -123,6 +123,13 @@ def test_the_exit_code_is_for_machines_and_the_words_for_people(tmp_path, capsys
     assert main([str(path) for path in paths]) == code
     printed = capsys.readouterr()
     assert said in printed.out + printed.err
+
+
+def test_a_busy_machine_is_told(tmp_path, capsys):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**result(a=times(0.1)), "load": 3.5}))
+    assert main([str(path), str(path)]) == 0
+    assert "NEW was measured beside other work (load 3.5)" in capsys.readouterr().out
 
 
 def test_an_old_result_without_samples_is_not_taken_for_a_pass(tmp_path):
