@@ -34,8 +34,8 @@ RELATIVE = 0.10
 POINTS = 0.005
 SECONDS = 0.002
 QUIET_LOAD = 1.0
-"""Processes at work before the measurement began. Other work comes and goes for minutes: within one result all
-samples then agree, and shuffling them can't tell it from a change of ours."""
+"""Processes at work before the measurement began. Other work comes and goes for minutes: within one result
+all samples then agree, and shuffling them can't tell it from a change of ours."""
 FEWEST = 5
 FEWEST_FOR_TAIL = 40
 
