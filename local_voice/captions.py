@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from local_voice.printable import printable
 from local_voice.stages import Caption, Notice, Notification, Status
 
 STATES = {
@@ -63,7 +64,7 @@ class Captions:
                 self._reply = None
                 self._console.print(_line(notification))
             case Notice(text):
-                self._console.print(Text(text, style="yellow"))
+                self._console.print(Text(printable(text), style="yellow"))
         if self._live.is_started:
             self._live.refresh()
 
@@ -81,5 +82,5 @@ class Captions:
 
 def _line(caption: Caption, style: str = "") -> Text:
     name, name_style = SPEAKERS[caption.role]
-    line = Text.assemble((name, name_style), (caption.text, style))
+    line = Text.assemble((name, name_style), (printable(caption.text), style))
     return line.append(" (interrupted)", style="dim") if caption.interrupted else line

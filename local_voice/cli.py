@@ -7,7 +7,6 @@ Exit codes: 0 all went well, 1 something is wrong (said in a sentence), 2 the co
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -23,6 +22,7 @@ from local_voice import terminal
 from local_voice.audio import AudioFileError, read_wav
 from local_voice.doctor import examine, model_names, worst
 from local_voice.flags import Context, setting_flags
+from local_voice.printable import printable
 from local_voice.settings import Settings
 from local_voice.signals import Stopped, run
 from local_voice.stages import StageError, StartupError
@@ -46,11 +46,14 @@ PATH = click.Path(path_type=Path)
 @click.option("--config", type=PATH, help="Settings file; else ./local-voice.toml, else the user's own.")
 @click.option("--trace", type=PATH, help="Write every event and command of a conversation to this file.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
+@click.option("--log-json", is_flag=True, help="Write the log as one JSON object a line.")
 @click.version_option(local_voice.__version__)
 @click.pass_context
-def app(context: click.Context, config: Path | None, trace: Path | None, verbose: bool) -> None:
+def app(
+    context: click.Context, config: Path | None, trace: Path | None, verbose: bool, log_json: bool
+) -> None:
     """A private voice assistant on this machine."""
-    terminal.set_up_logging(verbose)
+    terminal.set_up_logging(verbose, as_json=log_json)
     context.obj = Context(config, trace, context.ensure_object(dict))
     if context.invoked_subcommand != "models":
         _go_offline()
@@ -62,14 +65,21 @@ setting_flags(app)
 @app.command()
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", help="Port to listen on.")
+@click.option("--tls", help="`self-signed`: encrypt, with a certificate made here.")
+@click.option("--tls-cert", help="Encrypt, with this certificate (PEM).")
+@click.option("--tls-key", help="The certificate's key (PEM).")
 @click.pass_obj
-def serve(context: Context, host: str | None, port: str | None) -> None:
-    """Serve the page to browsers."""
-    context.add({"server.host": host, "server.port": port})
+def serve(context: Context, /, **given: str | None) -> None:
+    """Serve the page to browsers.
+
+    Other machines need TLS to be let in, and the token that is shown at the start.
+    """
+    context.add({f"server.{name}": text for name, text in given.items()})
     run(_serve(context.settings, context.trace))
 
 
 async def _serve(settings: Settings, trace: Path | None) -> None:
+    from local_voice import systemd
     from local_voice.server import Server
 
     names = _trace_names(trace)
@@ -82,10 +92,16 @@ async def _serve(settings: Settings, trace: Path | None) -> None:
         # The page is there at once, so that a port in use is said before half a minute of loading.
         async with Server(converse, progress.warming, settings.server) as server:
             terminal.err.print(f"Serving {server.url} (warming up)")
+            if server.fingerprint:
+                terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
             async with assistant:
-                seconds = progress.finish()
-                terminal.out.print(f"Ready after {seconds:.0f} s: open {server.url} and talk. Ctrl-C stops.")
-                await asyncio.Event().wait()
+                terminal.show_ready(progress.finish(), server.invitation)
+                systemd.tell("READY=1")
+                try:
+                    await systemd.keep_alive()
+                finally:
+                    systemd.tell("STOPPING=1")
+                    await server.drain()
 
 
 def _trace_names(trace: Path | None) -> Iterator[Path | None]:
@@ -167,12 +183,12 @@ def _print_answers(answers: Sequence[Answer], as_json: bool) -> None:
     if as_json:
         plain = [{**asdict(answer), "question": str(answer.question), "ok": answer.ok} for answer in answers]
         whole = {"answers": plain, "ok": all(answer.ok for answer in answers)}
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        click.echo(printable(json.dumps(whole, ensure_ascii=False)))
         return
     for answer in answers:
         click.echo(f"{answer.question}")
-        click.echo(f"  heard:    {answer.heard or '(nothing)'}")
-        click.echo(f"  answered: {answer.answered or '(nothing)'}")
+        click.echo(f"  heard:    {printable(answer.heard) or '(nothing)'}")
+        click.echo(f"  answered: {printable(answer.answered) or '(nothing)'}")
         if answer.seconds:
             in_order = sorted(answer.seconds.items(), key=lambda mark: mark[1])
             marks = ", ".join(f"{mark} {seconds:.2f} s" for mark, seconds in in_order)

@@ -45,9 +45,12 @@ class Context:
 def setting_flags(command: Command) -> Command:
     """Take `--section.field VALUE` for every setting, before the command's name or after it.
 
-    They are left out of --help, which they would flood; `local-voice settings` lists them.
+    They are left out of --help, which they would flood; `local-voice settings` lists them. The server's token
+    is no flag: everybody on the machine can read a command line.
     """
     for name in LEAVES:
+        if name == "server.token":
+            continue
         option = click.Option(
             [name.replace(".", "__"), f"--{name}"],
             hidden=True,

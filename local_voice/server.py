@@ -1,26 +1,38 @@
-"""The web door: the page, the offer that opens a conversation, health. Admission and safety live here.
+"""The web door: the page, the offer that opens a conversation, health and numbers. Admission lives here.
 
-The server starts at once and answers while the models are still warming up. It must not know what a
-conversation is: it is given a coroutine function that holds one over a transport.
+The server starts at once and answers while the models are still warming up. Who may ask is judged in
+`gate.py`. This room must not know what a conversation is: it is given a coroutine function that holds one
+over a transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from local_voice.access import Lock, find_token, is_local, require_protection
+from local_voice.certificates import own_address, tls_context
 from local_voice.engines.echo_canceller import EchoCanceller
+from local_voice.gate import (
+    BODY_BYTES,
+    RETRY_SECONDS,
+    Gate,
+    RefusalError,
+    add_headers,
+    quiet_logger,
+    read_json,
+    reply,
+)
+from local_voice.loop_lag import LoopLag
+from local_voice.metrics import CONTENT_TYPE, Metrics
 from local_voice.settings import ServerSettings
 from local_voice.stages import Notice, StartupError, Transport
 from local_voice.transports.inside_aiortc import require_aiortc
@@ -34,14 +46,17 @@ Converse: TypeAlias = Callable[[Transport], Awaitable[None]]
 Warming: TypeAlias = Callable[[], str]
 """What start-up is still doing, as a short clause ("loading the voice"); empty when all models are warm."""
 
-BODY_BYTES = 65_536
-"""Largest request body; an offer has about 3,000 bytes."""
-BODY_SECONDS = 5.0
-"""A body that takes longer to arrive is refused."""
-RETRY_SECONDS = 5
-"""What `Retry-After` says when all conversations are taken."""
+IDLE_SECONDS = 15.0
+"""A connection without a whole request for this long is closed; a slow one is cut off."""
+HANDSHAKE_SECONDS = 10.0
+"""Time for TLS to be agreed on."""
+MOST_CONNECTIONS = 256
+"""TCP connections at once; a browser opens up to 6. One more is closed at once."""
+DRAIN_TICK_SECONDS = 0.05
 GRACE_SECONDS = 1.0
 """Time for a conversation to end by itself once its peer has gone."""
+EVERYWHERE = ("0.0.0.0", "::")
+"""Hosts that mean every address of this machine."""
 PAGE = Path(__file__).parent / "transports" / "web"
 FILES = {
     "/": ("index.html", "text/html"),
@@ -49,36 +64,26 @@ FILES = {
     "/playback.js": ("playback.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
 }
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-        "media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
-
-
-class RefusalError(Exception):
-    """A request that is not served: a status, a sentence for the one who asked, perhaps headers."""
-
-    def __init__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.headers = headers or {}
 
 
 class Server:
     """Listens from entering to leaving; leaving ends every conversation."""
 
-    def __init__(self, converse: Converse, warming: Warming, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        converse: Converse,
+        warming: Warming,
+        settings: ServerSettings,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Raises `StartupError` where the settings would let in who must not come in."""
+        require_protection(settings)
         self.port = settings.port
         """The real port once entered, also where the setting was 0."""
+        self.metrics = metrics or Metrics()
+        self.fingerprint = ""
+        """SHA-256 of the certificate, once entered, where it was made here."""
+        self._token, self._shows_token = find_token(settings)
         self._converse = converse
         self._warming = warming
         self._settings = settings
@@ -87,15 +92,34 @@ class Server:
         self._counter = 0
         self._sessions: dict[asyncio.Task[None], WebRtcTransport] = {}
         self._files = {path: (PAGE / name).read_text("utf-8") for path, (name, _) in FILES.items()}
-        self._runner: web.AppRunner | None = None
+        self._lag = LoopLag(self.metrics.loop_lag.observe)
+        self._gate: Gate
+        self._runner: web.AppRunner
+        self._door: asyncio.Server
+        self._watching: asyncio.Task[None]
+        self.metrics.sessions.set_function(lambda: self.sessions)
+        self.metrics.sessions_limit.set(settings.max_sessions)
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the page."""
         host = self._settings.host
-        if host in ("127.0.0.1", "::1", "0.0.0.0", "::"):
-            host = "localhost"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return self._url("localhost" if is_local(host) or host in EVERYWHERE else host)
+
+    @property
+    def invitation(self) -> str:
+        """What to open in order to talk: with the token, if it was made just now, for whoever may see it.
+
+        A browser does not send what stands behind the #.
+        """
+        host = self._settings.host
+        url = self._url(own_address() or "localhost") if host in EVERYWHERE else self.url
+        return f"{url}#token={self._token}" if self._shows_token else url
+
+    def _url(self, host: str) -> str:
+        encrypted = self._settings.tls_cert or self._settings.tls != "off"
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if encrypted else 'http'}://{host}:{self.port}/"
 
     @property
     def sessions(self) -> int:
@@ -105,126 +129,167 @@ class Server:
     async def __aenter__(self) -> Self:
         """Start to listen. Raises `StartupError`."""
         require_aiortc()
-        app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._guard])
-        app.on_response_prepare.append(_add_headers)
-        for path in FILES:
-            app.router.add_get(path, self._file)
-        app.router.add_get("/healthz", self._health)
-        app.router.add_get("/readyz", self._ready)
-        app.router.add_post("/offer", self._offer)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
+        settings = self._settings
+        encryption, self.fingerprint = tls_context(settings)
+        lock = Lock(self._token) if self._token else None
+        self._gate = Gate(settings, lock, self._cookie_name, self.metrics.refused)
+        self._runner = web.AppRunner(
+            self._app(),
+            access_log=None,
+            logger=quiet_logger(),
+            keepalive_timeout=IDLE_SECONDS,
+            shutdown_timeout=2.0,
+            auto_decompress=False,  # an offer is small, and what is packed may unpack to anything
+        )
         await self._runner.setup()
         try:
-            site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-            await site.start()
+            self._door = await asyncio.get_running_loop().create_server(
+                self._connect,
+                settings.host,
+                settings.port,
+                ssl=encryption,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if encryption else None,
+            )
         except OSError as error:
             await self._runner.cleanup()
-            raise StartupError(_why_not(error, self._settings)) from error
-        self.port = self._runner.addresses[0][1]
+            raise StartupError(_why_not(error, settings)) from error
+        self.port = self._door.sockets[0].getsockname()[1]
+        self._watching = asyncio.create_task(self._lag.watch())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping = True
-        if self._runner is not None:
-            for site in list(self._runner.sites):
-                await site.stop()
+        self._watching.cancel()
+        self._door.close()
         await asyncio.gather(*(one.close("the server is stopping") for one in self._sessions.values()))
         await asyncio.gather(*self._sessions, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self._runner.cleanup()
 
     async def serve(self) -> None:
         """Listen until cancelled. Raises `StartupError`."""
         async with self:
             await asyncio.Event().wait()
 
+    async def drain(self) -> None:
+        """Let nobody in any more; returns when no reply is being spoken, or after `drain_seconds`.
+
+        Each conversation ends as soon as its reply does.
+        """
+        self._stopping = True
+        ending = [asyncio.create_task(self._finish(one)) for one in self._sessions.values()]
+        if ending:
+            log.info("stopping: %d conversations may finish their replies", len(ending))
+            await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _finish(self, transport: WebRtcTransport) -> None:
+        try:
+            async with asyncio.timeout(self._settings.drain_seconds):
+                while transport.playout.speaking:  # noqa: ASYNC110 (its events belong to the session)
+                    await asyncio.sleep(DRAIN_TICK_SECONDS)
+                # What has been read is still on its way to the ear.
+                await asyncio.sleep(transport.playout.delay_seconds)
+        except TimeoutError:
+            log.info("a reply was still being spoken after %g s", self._settings.drain_seconds)
+        await transport.close("the server is stopping")
+
     # ---- requests -------------------------------------------------------------------------------------
 
-    @web.middleware
-    async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        try:
-            if not host_allowed(request.host, self._settings.host):
-                raise RefusalError(
-                    421, "This server answers only to localhost, an IP address or its own host."
-                )
-            return await handler(request)
-        except RefusalError as refusal:
-            return _json({"error": refusal.sentence}, refusal.status, refusal.headers)
-        except web.HTTPRequestEntityTooLarge:
-            return _json({"error": f"The body is larger than {BODY_BYTES} bytes."}, 413)
-        except web.HTTPException as error:
-            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            return _json({"error": f"{error.reason}."}, error.status, headers)
-        except Exception:
-            log.exception("request %s %s failed", request.method, request.path)
-            return _json({"error": "The server failed at this request; its log says why."}, 500)
+    @property
+    def _cookie_name(self) -> str:
+        """Cookies don't know ports: two servers on one machine must not take each other's."""
+        return f"local-voice-{self._settings.port or 'any'}"
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._gate.guard])
+        app.on_response_prepare.append(add_headers)
+        for path in FILES:
+            app.router.add_get(path, self._file)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._numbers)
+        app.router.add_post("/token", self._gate.exchange)
+        app.router.add_post("/offer", self._offer)
+        return app
+
+    def _connect(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        return server() if len(server.connections) < MOST_CONNECTIONS else _Closed()
 
     async def _file(self, request: web.Request) -> web.Response:
         return web.Response(text=self._files[request.path], content_type=FILES[request.path][1])
 
     async def _health(self, request: web.Request) -> web.Response:
         """Always 200 while the process lives. The page asks here: browsers log a 503 as an error."""
-        return _json(self._facts())
+        return reply(self._facts(known=self._gate.knows(request)))
 
     async def _ready(self, request: web.Request) -> web.Response:
-        return _json(self._facts(), 503 if self._warming() else 200)
+        ready = not self._warming() and not self._stopping
+        return reply(self._facts(known=self._gate.knows(request)), 200 if ready else 503)
 
-    def _facts(self) -> dict[str, object]:
+    def _facts(self, *, known: bool) -> dict[str, object]:
+        """`known`: whether the one who asks may know more than that there is a server."""
         warming = self._warming()
-        return {
-            "ready": not warming,
-            "warming": warming,
-            "sessions": self.sessions,
-            "max_sessions": self._settings.max_sessions,
-            "ice_servers": list(self._settings.ice_servers),
-        }
+        facts: dict[str, object] = {"ready": not warming, "warming": warming, "locked": not known}
+        if known:
+            facts |= {
+                "sessions": self.sessions,
+                "max_sessions": self._settings.max_sessions,
+                "ice_servers": list(self._settings.ice_servers),
+            }
+        return facts
+
+    async def _numbers(self, request: web.Request) -> web.Response:
+        self._gate.require_local_or_token(request)
+        return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _offer(self, request: web.Request) -> web.Response:
-        if not origin_allowed(request.headers.get("Origin"), request.host):
-            raise RefusalError(403, "Offers are taken only from this server's own page.")
-        if request.content_type != "application/json":
-            raise RefusalError(415, 'Send the offer as application/json: {"sdp": "...", "type": "offer"}.')
+        self._gate.require_own_page(request)
+        self._gate.require_token(request)
         self._admit()
+        self._gate.charge_for_call(request)
         sdp = await _read_offer(request)
         self._admit()
         self._opening += 1
         try:
             echo = EchoCanceller if self._settings.echo_cancellation else None
-            transport, reply = await answer(sdp, self._settings.ice_servers, echo)
+            transport, sdp = await answer(sdp, self._settings.ice_servers, echo)
         except OfferError as error:
-            raise RefusalError(400, str(error)) from error
+            raise RefusalError(400, str(error), "offer") from error
         finally:
             self._opening -= 1
         if self._stopping:
             await transport.close("the server is stopping")
-            raise RefusalError(503, "The server is stopping.")
+            raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
         self._counter += 1
         task = asyncio.create_task(self._session(transport, self._counter))
         self._sessions[task] = transport
         task.add_done_callback(self._sessions.pop)
-        return _json({"sdp": reply, "type": "answer"})
+        return reply({"sdp": sdp, "type": "answer"})
 
     def _admit(self) -> None:
+        """Refuse what can't be served well, before any work is done for it."""
         warming = self._warming()
+        if self._stopping:
+            raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
         if warming:
-            raise RefusalError(
-                503, f"The assistant is still warming up: {warming}.", {"Retry-After": str(RETRY_SECONDS)}
-            )
+            sentence = f"The assistant is still warming up: {warming}."
+            raise RefusalError(503, sentence, "warming", RETRY_SECONDS)
         if self.sessions >= self._settings.max_sessions:
-            raise RefusalError(
-                503,
-                "All conversations are taken; try again in a moment.",
-                {"Retry-After": str(RETRY_SECONDS)},
-            )
+            sentence = "All conversations are taken; try again in a moment."
+            raise RefusalError(503, sentence, "full", RETRY_SECONDS)
+        if self._lag.seconds > self._settings.busy_lag_seconds:
+            sentence = "The machine can't keep up with its conversations; try again in a moment."
+            raise RefusalError(503, sentence, "busy", RETRY_SECONDS)
 
     # ---- conversations --------------------------------------------------------------------------------
 
     async def _session(self, transport: WebRtcTransport, number: int) -> None:
         began = time.monotonic()
+        self.metrics.sessions_opened.inc()
         log.info("conversation %d opens (%d of %d)", number, self.sessions, self._settings.max_sessions)
         try:
             async with transport:
@@ -236,6 +301,7 @@ class Server:
         finally:
             await transport.close("the conversation is over")
             lasted = time.monotonic() - began
+            self.metrics.session_length.observe(lasted)
             log.info("conversation %d ended after %.1f s: %s", number, lasted, transport.reason)
 
     async def _converse_until_gone(self, transport: WebRtcTransport) -> None:
@@ -254,57 +320,19 @@ class Server:
             await asyncio.gather(talk, gone, return_exceptions=True)
 
 
-def host_allowed(host: str, own: str) -> bool:
-    """Whether a `Host` header may be served: localhost, any IP address, or the configured name.
+class _Closed(asyncio.Protocol):
+    """A connection too many."""
 
-    Every web page can send requests to this machine. A page whose own name has been pointed here (DNS
-    rebinding) shows that name in the header; an address can't be pointed anywhere.
-    """
-    name = (urlsplit(f"//{host}").hostname or "") if _parses(host) else ""
-    if name in ("localhost", own.lower()) or name.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def origin_allowed(origin: str | None, host: str) -> bool:
-    """Whether a post may be taken: from our own page, or from a program (which sends no `Origin`)."""
-    return origin is None or (_parses(origin) and urlsplit(origin).netloc.lower() == host.lower() != "")
-
-
-def _parses(text: str) -> bool:
-    try:
-        urlsplit(f"//{text}")
-        urlsplit(text)
-    except ValueError:
-        return False
-    return True
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 async def _read_offer(request: web.Request) -> str:
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
-    except TimeoutError as error:
-        raise RefusalError(408, f"The body took longer than {BODY_SECONDS:.0f} seconds to arrive.") from error
-    try:
-        offer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RefusalError(400, "The body is not JSON.") from error
-    if not isinstance(offer, dict) or offer.get("type") != "offer" or not isinstance(offer.get("sdp"), str):
-        raise RefusalError(400, 'The body has to be {"sdp": "...", "type": "offer"}.')
+    offer = await read_json(request)
+    if offer.get("type") != "offer" or not isinstance(offer.get("sdp"), str):
+        raise RefusalError(400, 'The body has to be {"sdp": "...", "type": "offer"}.', "offer")
     return str(offer["sdp"])
-
-
-def _json(facts: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response(facts, status=status, headers=headers)
-
-
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
 
 
 def _why_not(error: OSError, settings: ServerSettings) -> str:

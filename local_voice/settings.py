@@ -35,6 +35,14 @@ def _split(given: Any) -> Any:
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Marks a secret: never printed, never written to a trace."""
+
+
+Secret = Annotated[str, Field(exclude=True, repr=False), Hidden()]
+
 Profile = Literal["cpu", "cuda"]
 
 
@@ -150,7 +158,7 @@ class LlmSettings(Section):
     """Base URL of an OpenAI-compatible server, such as http://gpu2:8000/v1; empty runs vLLM here."""
     remote_model: str = ""
     """Model name to ask that server for; empty takes the first one it lists."""
-    api_key: str = ""
+    api_key: Secret = ""
     """Bearer token for that server, if it wants one."""
     system_prompt: str = (
         "You are a friendly voice assistant talking with a person. Reply in plain spoken English with one "
@@ -220,11 +228,36 @@ class ServerSettings(Section):
     """The web page and its WebRTC endpoint."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; anything but this machine needs more protection than exists yet."""
+    """Address to listen on. Anything but this machine needs TLS, and a token from everybody who comes in."""
     port: Annotated[int, Field(ge=0, le=65535), Unit("TCP port")] = 8765
     """Port to listen on; 0 takes a free one."""
     max_sessions: Annotated[int, Field(gt=0), Unit("count")] = 4
     """Conversations at once; one more is refused with 503."""
+    tls: Literal["off", "self-signed"] = "off"
+    """`self-signed`: encrypt with a certificate that is made at the first start and kept."""
+    tls_cert: str = ""
+    """File with a certificate of your own, and those that vouch for it, in PEM form."""
+    tls_key: str = ""
+    """File with its key in PEM form, without a password."""
+    insecure: bool = False
+    """Listen for others without TLS, since a reverse proxy in front does it. Microphones need HTTPS."""
+    token: Secret = ""
+    """What opens the door, from the environment or the settings file; empty makes one at each start where one
+    is needed. Set, it is demanded on this machine too."""
+    token_file: str = ""
+    """A file that holds the token instead."""
+    allowed_hosts: Texts = ()
+    """More names under which browsers find this machine, such as voice.example; they mean a token."""
+    proxies: Texts = ()
+    """Addresses of reverse proxies whose word on who asks (X-Forwarded-For) is believed."""
+    requests_per_minute: Count = 600
+    """What one address may ask for; a call costs ten requests, a wrong token sixty. 0 sets no limit."""
+    busy_lag_seconds: Seconds = 0.25
+    """With the program late by this much for seconds on end, new conversations are refused with 503."""
+    drain_seconds: Seconds = 20.0
+    """When asked to stop, replies in progress may go on for this long."""
+    log_conversations: bool = False
+    """Write to the log what was said."""
     ice_servers: Texts = ()
     """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
     echo_cancellation: bool = True

@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 
 from local_voice import environment
-from local_voice.settings import Profile, Settings, Unit
+from local_voice.settings import Hidden, Profile, Settings, Unit
 from local_voice.stages import StartupError
 from local_voice.toml_lines import key_lines
 
@@ -104,6 +104,11 @@ LEAVES = leaves()
 def unit(name: str) -> str:
     """The unit of a setting, such as `s` or `tokens`; empty for text and switches."""
     return next((mark.name for mark in LEAVES[name].metadata if isinstance(mark, Unit)), "")
+
+
+def hidden(name: str) -> bool:
+    """Whether a setting is a secret, which is never shown."""
+    return name in LEAVES and any(isinstance(mark, Hidden) for mark in LEAVES[name].metadata)
 
 
 def value(settings: Settings, name: str) -> Any:
@@ -255,7 +260,7 @@ def _complaint(place: Place, problem: Mapping[str, Any]) -> str:
         return f"{place.origin(name)}: {name} is a section; write [{name}] and its settings below it."
     name = ".".join(name.split(".")[:2])  # not its third part, as the list says
     shown = f"'{item}'" if isinstance(item, str) else str(item)
-    shown = "(a secret)" if name.endswith("api_key") else shown
+    shown = "(a secret)" if hidden(name) else shown
     own = problem["msg"].removeprefix("Value error, ") if problem["type"] == "value_error" else ""
     reason = f" ({own})" if own else ""  # a validator's own words
     return f"{place.origin(name)}: {name} can't be {shown}; it takes {allowed(name)}{reason}."

@@ -19,8 +19,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.status import Status
 from rich.table import Table
 
+from local_voice.log_lines import BareLines, JsonLines, PlainLines
+from local_voice.printable import printable
 from local_voice.settings import Settings
-from local_voice.settings_sources import LEAVES, unit, value
+from local_voice.settings_sources import LEAVES, hidden, unit, value
 
 if TYPE_CHECKING:
     from local_voice.doctor import Finding
@@ -30,23 +32,32 @@ out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+LINE_FEED = "\n"
+
+
 def complain(sentence: str) -> None:
     """An error, for the eyes of a person."""
-    err.print(f"[bold red]Error:[/] {escape(sentence)}")
+    err.print(f"[bold red]Error:[/] {escape(printable(sentence, keep=LINE_FEED))}")
 
 
-def set_up_logging(verbose: bool) -> None:
+def set_up_logging(verbose: bool, *, as_json: bool = False) -> None:
     """Our own log lines on standard error; other libraries only when something is wrong."""
     handler: logging.Handler
-    if err.is_terminal:
+    if err.is_terminal and not as_json:
         handler = RichHandler(console=err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
+        handler.setFormatter(BareLines())
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(JsonLines() if as_json else PlainLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("local_voice").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def show_ready(seconds: float, invitation: str) -> None:
+    """Where to talk. The only place where a token that was made at the start is shown."""
+    out.print(f"Ready after {seconds:.0f} s: open {escape(invitation)} and talk. Ctrl-C stops.")
 
 
 class StartProgress:
@@ -162,7 +173,7 @@ def show_settings(settings: Settings, origins: Mapping[str, str]) -> None:
 def shown(settings: Settings, name: str) -> str:
     """A value as it would be written on the command line; a secret is not shown."""
     item = value(settings, name)
-    if name.endswith("api_key"):
+    if hidden(name):
         return "(set)" if item else ""
     if isinstance(item, bool):
         return str(item).lower()

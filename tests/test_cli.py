@@ -30,7 +30,7 @@ def nothing_global(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(terminal, "set_up_logging", lambda verbose: None)
+    monkeypatch.setattr(terminal, "set_up_logging", lambda verbose, **_: None)
     monkeypatch.setattr(cli, "_go_offline", lambda: None)
 
 
@@ -314,8 +314,12 @@ main()
 class FakeServer:
     """Stops the program as soon as the engines are there."""
 
+    calls: list[str] = []  # noqa: RUF012
+
     def __init__(self, converse, warming, settings):
         self.settings, self.warming, self.url = settings, warming, f"http://localhost:{settings.port}/"
+        self.invitation, self.fingerprint = f"{self.url}#token=abc", ""
+        FakeServer.calls = []
 
     async def __aenter__(self):
         if self.settings.port == 1:
@@ -325,6 +329,10 @@ class FakeServer:
 
     async def __aexit__(self, *error):
         assert not self.warming()
+        FakeServer.calls.append("left")
+
+    async def drain(self):
+        FakeServer.calls.append("drained")
 
 
 def test_serve_says_where_and_stops_cleanly(monkeypatch, usual_signals, capsys, built):
@@ -335,8 +343,22 @@ def test_serve_says_where_and_stops_cleanly(monkeypatch, usual_signals, capsys, 
     monkeypatch.setattr("local_voice.server.Server", FakeServer)
     monkeypatch.setattr(FakeAssistant, "__aenter__", enter)
     assert cli.main(["serve", "--port", "1234"]) == 143
-    assert "open http://localhost:1234/ and talk" in capsys.readouterr().out
+    assert "open http://localhost:1234/#token=abc and talk" in capsys.readouterr().out
+    assert FakeServer.calls == ["drained", "left"]
     assert built[0].left
+
+
+def test_the_token_is_no_flag_since_everybody_can_read_a_command_line(capsys):
+    assert cli.main(["settings", "--server.token", "0123456789abcdef"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_a_token_is_never_shown(monkeypatch, capsys):
+    monkeypatch.setenv("LOCAL_VOICE_SERVER__TOKEN", "0123456789abcdef")
+    assert cli.main(["settings"]) == 0
+    shown = capsys.readouterr().out
+    assert "0123456789abcdef" not in shown
+    assert "(set)" in next(line for line in shown.splitlines() if "server.token " in line)
 
 
 def test_a_port_in_use_is_said_before_anything_is_loaded(monkeypatch, capsys, built):

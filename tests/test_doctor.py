@@ -229,7 +229,7 @@ def patient(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setattr(cli, "examine", lambda settings: findings)
     monkeypatch.setattr(cli, "_go_offline", lambda: None)
-    monkeypatch.setattr(terminal, "set_up_logging", lambda verbose: None)
+    monkeypatch.setattr(terminal, "set_up_logging", lambda verbose, **_: None)
     return findings
 
 

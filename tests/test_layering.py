@@ -19,6 +19,7 @@ FLOORS = (
         "sounds_like",
         "sentences",
         "toml_lines",
+        "printable",
     },
     {
         "endpointing",
@@ -63,6 +64,14 @@ FLOORS = (
         "terminal",
         "signals",
         "captions",
+        "access",
+        "certificates",
+        "gate",
+        "log_lines",
+        "loop_lag",
+        "metrics",
+        "rate_limit",
+        "systemd",
         "keys",
     },
 )

@@ -19,6 +19,7 @@ from local_voice.settings import ServerSettings
 from local_voice.stages import Caption, Mode, Notice, Status, Timing
 
 doors = pytest.mark.doors
+TOKEN = "0123456789abcdef0123"
 RATE = 48_000
 SHOTS = os.environ.get("SCREENSHOTS")
 
@@ -317,14 +318,49 @@ async def test_other_trouble_with_the_microphone_is_said(name, says):
 
 @doors
 async def test_an_insecure_address_is_explained():
-    async with serving(Script(), host="0.0.0.0") as server:
+    async with serving(Script(), host="0.0.0.0", insecure=True, token=TOKEN) as server:
         address = [one for one in get_host_addresses(True, False) if one != "127.0.0.1"]
         if not address:
             pytest.skip("this machine has only loopback, which browsers trust")
-        async with open_page(f"http://{address[0]}:{server.port}/") as page:
+        async with open_page(f"http://{address[0]}:{server.port}/#token={TOKEN}") as page:
             await page.page.locator("#talk:enabled").click()
             await page.wait_for_state("idle")
             assert f"ssh -L {server.port}:localhost:{server.port} {address[0]}" in await page.error()
+
+
+@doors
+async def test_the_token_in_the_link_opens_the_page_and_leaves_the_address_bar():
+    async with serving(Script(), token=TOKEN) as server, open_page(f"{server.url}#token={TOKEN}") as page:
+        await page.talk()
+        assert await page.page.evaluate("location.href") == server.url
+        assert await page.page.evaluate("document.cookie") == "", "scripts can't read it"
+        await page.hang_up()
+        await page.page.reload()
+        await page.talk()
+        assert page.console == []
+        assert not any(TOKEN in url for url in page.requests)
+
+
+@doors
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [("", "open the link that was shown"), (f"#token={'x' * 20}", "did not take this link’s token")],
+)
+async def test_a_page_without_the_right_token_says_so_and_can_not_call(link, says):
+    async with serving(Script(), token=TOKEN) as server, open_page(server.url + link) as page:
+        await page.wait_for_state("locked")
+        assert says in await page.error()
+        assert await page.page.locator("#talk").is_disabled()
+        assert server.sessions == 0
+
+
+@doors
+async def test_a_page_whose_cookie_is_over_gets_another_one_and_calls():
+    async with serving(Script(), token=TOKEN) as server, open_page(f"{server.url}#token={TOKEN}") as page:
+        await page.wait_for_state("idle")
+        await page.page.context.clear_cookies()
+        await page.talk()
+        assert server.sessions == 1
 
 
 @doors

@@ -7,12 +7,11 @@ import socket
 
 import aiohttp
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.webrtc_client import Caller, CallError
+from local_voice import gate
 from local_voice import server as door
-from local_voice.server import Server, host_allowed, origin_allowed
+from local_voice.server import Server
 from local_voice.settings import ServerSettings
 from local_voice.stages import StartupError
 
@@ -52,56 +51,6 @@ async def ask(server: Server, method: str, path: str, **options) -> tuple[int, o
         text = await response.text()
         is_json = response.content_type == "application/json"
         return response.status, json.loads(text) if is_json else text, dict(response.headers)
-
-
-@pytest.mark.parametrize(
-    ("host", "allowed"),
-    [
-        ("localhost", True),
-        ("localhost:8765", True),
-        ("LOCALHOST:8765", True),
-        ("127.0.0.1:8765", True),
-        ("[::1]:8765", True),
-        ("192.168.1.7:8765", True),
-        ("voice.localhost:8765", True),
-        ("box.lan:8765", True),
-        ("evil.example", False),
-        ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example", False),
-        ("evil.example:8765@localhost", True),
-        ("box.lan.evil.example", False),
-        ("", False),
-        ("[", False),
-        ("[::1", False),
-    ],
-)
-def test_only_names_that_can_not_be_rebound_are_served(host, allowed):
-    assert host_allowed(host, "box.lan") is allowed
-
-
-@pytest.mark.parametrize(
-    ("origin", "host", "allowed"),
-    [
-        (None, "localhost:8765", True),
-        ("http://localhost:8765", "localhost:8765", True),
-        ("https://localhost:8765", "localhost:8765", True),
-        ("http://localhost:9999", "localhost:8765", False),
-        ("http://127.0.0.1:8765", "localhost:8765", False),
-        ("https://evil.example", "localhost:8765", False),
-        ("null", "localhost:8765", False),
-        ("", "localhost:8765", False),
-        ("http://[", "localhost:8765", False),
-        ("", "", False),
-    ],
-)
-def test_only_our_own_page_and_programs_may_post(origin, host, allowed):
-    assert origin_allowed(origin, host) is allowed
-
-
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_no_header_makes_the_checks_fail(origin, host):
-    assert host_allowed(host, "127.0.0.1") in (True, False)
-    assert origin_allowed(origin, host) in (True, False)
 
 
 @doors
@@ -146,7 +95,7 @@ AS_JSON = {"Content-Type": "application/json"}
         ("{", AS_JSON, 400, "not JSON"),
         (b"\xff\xfe\x00", AS_JSON, 400, "not JSON"),
         ("[" * 60_000, AS_JSON, 400, "not JSON"),
-        ("[]", AS_JSON, 400, "has to be"),
+        ("[]", AS_JSON, 400, "JSON object"),
         ('{"type": "offer"}', AS_JSON, 400, "has to be"),
         ('{"type": "answer", "sdp": "v=0"}', AS_JSON, 400, "has to be"),
         ('{"type": "offer", "sdp": 7}', AS_JSON, 400, "has to be"),
@@ -181,7 +130,7 @@ async def test_other_paths_and_methods_are_refused_as_json():
 
 @doors
 async def test_a_body_that_trickles_in_is_refused(monkeypatch):
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(gate, "BODY_SECONDS", 0.1)
 
     async def trickle():
         yield b"{"
@@ -289,7 +238,7 @@ async def test_a_port_in_use_is_said_with_its_number_and_the_option():
 @doors
 async def test_an_address_that_is_not_this_machine_s_is_said():
     with pytest.raises(StartupError, match=r"Can't listen on 203\.0\.113\.9.*--host"):
-        async with serving(host="203.0.113.9"):
+        async with serving(host="203.0.113.9", insecure=True):
             pass
 
 

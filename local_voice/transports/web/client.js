@@ -14,6 +14,7 @@ const STATES = {
   speaking: "Speaking",
   muted: "Muted",
   lost: "Connection lost",
+  locked: "Locked",
 };
 const QUIET_STATES = ["listening", "hearing"]; // in all others the assistant has, or is about to have, the word
 const LONGEST_STATE = 40;
@@ -48,7 +49,7 @@ function show(state) {
   const open = live && call.connected === true;
   document.body.dataset.live = live;
   element("talk").textContent = live ? "Hang up" : "Talk";
-  element("talk").disabled = !live && (state === "warming" || state === "unreachable");
+  element("talk").disabled = !live && ["warming", "unreachable", "locked"].includes(state);
   element("mute").disabled = !live;
   element("mute").dataset.muted = live && call.muted;
   element("mute").textContent = live && call.muted ? "Unmute" : "Mute";
@@ -151,19 +152,40 @@ async function exchange(peer) {
         "start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
     );
   }
-  let response;
-  try {
-    response = await fetch("/offer", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sdp, type }),
-    });
-  } catch {
-    throw new Sentence("The server can’t be reached: is local-voice still running?");
-  }
+  const response = await post("/offer", { sdp, type });
   const reply = await response.json().catch(() => ({}));
   if (!response.ok) throw new Sentence(reply.error ?? `The server refused the call (${response.status}).`);
   await peer.setRemoteDescription(reply);
+}
+
+// ---- the token -----------------------------------------------------------------------------------------
+
+// It comes behind the # of the link, which browsers send to nobody, and is exchanged for a cookie. It is kept
+// in this page's memory alone, to get another cookie when that one is over.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) history.replaceState(null, "", location.pathname);
+
+async function unlock() {
+  if (!token) return false;
+  const response = await request("/token", { token }).catch(() => null);
+  return response?.ok === true;
+}
+
+function request(path, body) {
+  return fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+async function post(path, body) {
+  try {
+    const response = await request(path, body);
+    return response.status === 401 && (await unlock()) ? await request(path, body) : response;
+  } catch {
+    throw new Sentence("The server can’t be reached: is local-voice still running?");
+  }
 }
 
 let calls = 0;
@@ -322,6 +344,7 @@ for (const button of document.querySelectorAll("button")) {
 
 // Asks until the models are warm (at /healthz: browsers log the 503 of /readyz as an error); a page that lost its call keeps saying so while the server is there.
 async function watchServer() {
+  let unlocked = token === null;
   for (;;) {
     let answer = null;
     try {
@@ -331,6 +354,16 @@ async function watchServer() {
       answer = null;
     }
     if (call) return;
+    if (answer?.locked) {
+      if (!unlocked && (unlocked = await unlock())) continue;
+      show("locked");
+      complain(
+        token === null
+          ? "This server needs its token: open the link that was shown when it started."
+          : "The server did not take this link’s token: it has a new one since its start, or this browser keeps no cookies.",
+      );
+      return;
+    }
     if (answer?.ready) {
       iceServers = answer.ice_servers.map((urls) => ({ urls }));
       if (document.body.dataset.state !== "lost") show("idle");
