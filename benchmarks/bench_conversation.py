@@ -37,8 +37,9 @@ from benchmarks.conversation.caller import Caller
 from benchmarks.conversation.heard_words import heard_words
 from benchmarks.conversation.judge import judge
 from benchmarks.conversation.kept import keep
-from benchmarks.conversation.script import Call
+from benchmarks.conversation.script import Action, Call
 from benchmarks.conversation.summary import Result, report
+from benchmarks.conversation.sweep import Point, sweep, turns_of
 from benchmarks.conversation.tapes import Ledger, ScriptedLlm, Tapes, taped
 from local_voice.assistant import Assistant
 from local_voice.audio import Samples
@@ -80,10 +81,15 @@ async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm 
 
 
 async def measure(
-    calls: Sequence[Call], settings: Settings, *, real_llm: bool = False, out: Path | None = None
-) -> list[Result]:
-    """All calls, one after the other."""
-    results = []
+    calls: Sequence[Call],
+    settings: Settings,
+    *,
+    swept: Sequence[Sequence[Action]] = (),
+    real_llm: bool = False,
+    out: Path | None = None,
+) -> tuple[list[Result], list[Point]]:
+    """All calls, one after the other; then the thresholds, on `swept`."""
+    results: list[Result] = []
     async with engines(settings, real_llm=real_llm) as (found, llm):
         for call in calls:
             began = time.perf_counter()
@@ -92,7 +98,10 @@ async def measure(
                 keep(results[-1], out)
             took = time.perf_counter() - began
             print(f"{call.name}: {len(call.scenarios)} scenarios, {took:.0f} s", flush=True)
-    return results
+        began = time.perf_counter()
+        points = await sweep(swept, found, settings) if swept else []
+        print(f"sweep: {len(points)} points, {time.perf_counter() - began:.0f} s", flush=True)
+    return results, points
 
 
 def only(call: Call, words: Sequence[str]) -> Call:
@@ -106,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--real-llm", action="store_true", help="let the language model think for itself")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep recordings and pictures here")
     parser.add_argument("--only", nargs="*", metavar="WORD", help="scenarios whose name holds one of these")
+    parser.add_argument("--no-sweep", action="store_true", help="leave the thresholds alone")
     chosen = parser.parse_args(arguments)
     settings = reports.settings(chosen)
     load = os.getloadavg()[0]
@@ -115,9 +125,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
     calls = [call for call in calls if call.scenarios]
-    results = asyncio.run(measure(calls, settings, real_llm=chosen.real_llm, out=chosen.out))
-    made = report(results, settings, real_llm=chosen.real_llm, load=load)
+    swept = [] if chosen.no_sweep else turns_of(calls)
+    if swept and not (chosen.quick or chosen.only):
+        swept += plan.offline()
+    results, points = asyncio.run(
+        measure(calls, settings, swept=swept, real_llm=chosen.real_llm, out=chosen.out)
+    )
+    made = report(results, points, settings, real_llm=chosen.real_llm, load=load)
     made.finish(chosen.json, chosen.plot)
+    if chosen.out is not None:
+        from benchmarks.conversation.pictures import draw_sweep, draw_timeline  # a second to import
+
+        draw_timeline(results[0], chosen.out / "timeline.png")
+        if points:
+            draw_sweep(points, chosen.out / "sweep.png")
 
 
 if __name__ == "__main__":

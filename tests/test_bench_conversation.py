@@ -1,4 +1,4 @@
-"""The judge of the conversation benchmark is right about sound whose faults are known; then the short form."""
+"""The judge of the conversation benchmark is right about sound whose faults are known; then its short form."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import pytest
 
 from benchmarks.conversation.alignment import playbacks
 from benchmarks.conversation.caller import Recording, Spoken
+from benchmarks.conversation.heard_words import heard_words
 from benchmarks.conversation.judge import judge
 from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.script import Action, IntoReply, Quiet, Sound
 from benchmarks.conversation.tapes import Take
+from local_voice.events import Message
 
 SECONDS = 20.0
 FADE = RATE // 100
@@ -205,3 +207,45 @@ def test_two_replies_after_each_other_are_told_apart():
     found = playbacks(channel((4.0, first.sound), (5.5, second.sound)), [first, second])
     assert [playback.take for playback in found] == [first, second]
     assert all(playback.completed for playback in found)
+
+
+HEARD = "boil some fresh water and warm the pot with it then add one spoon of leaves"
+
+
+def cut_reply(seconds: float, history: str):
+    """A reply that was interrupted after so many seconds, and what the history holds of it."""
+    take = reply(4.0, text=HEARD)
+    sound = channel((4.0, faded_out(take.sound[: round(seconds * RATE)])))
+    made = recording(sound, [take], turn(1.0, 2.0), during("interruption", 4.0 + seconds - 0.2, 1.0))
+    made.history = [Message("user", "question"), Message("assistant", history, interrupted=True)]
+    return made
+
+
+async def errors(made: Recording, transcript: str) -> list[int]:
+    async def hear(sound: np.ndarray) -> str:
+        return transcript
+
+    return [one.error for one in await heard_words(made, judge(made), hear)]
+
+
+async def test_the_history_of_a_cut_reply_is_compared_with_what_can_be_heard():
+    made = cut_reply(1.5, "boil some fresh water")
+    assert await errors(made, "Boil some fresh water and") == [-1]
+    assert await errors(made, "Boil some fresh water") == [0]
+    assert await errors(made, "Boil some") == [2]
+
+
+async def test_a_word_that_whisper_mishears_does_not_end_the_count():
+    made = cut_reply(1.5, "boil some fresh water and warm")
+    assert await errors(made, "Boil sum fresh water and warm") == [0]
+
+
+async def test_a_reply_that_the_history_forgot_counts_with_all_its_words():
+    made = cut_reply(1.5, "something else")
+    assert await errors(made, "Boil some fresh water") == [-4]
+
+
+async def test_a_reply_that_was_heard_to_its_end_has_nothing_to_be_off_by():
+    take = reply(text=HEARD)
+    made = recording(channel((4.0, take.sound)), [take], turn(1.0, 2.0))
+    assert await errors(made, "whatever") == []

@@ -26,7 +26,7 @@ def levels(samples: Samples) -> Samples:
     """Loudness of each whole frame in dB relative to full scale, shape `(len(samples) // FRAME,)`."""
     frames = samples[: len(samples) - len(samples) % FRAME].reshape(-1, FRAME)
     power = np.mean(np.square(frames, dtype=np.float64), axis=1)
-    return (10 * np.log10(np.maximum(power, 1e-10))).astype(np.float32)
+    return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
 
 
 def extents(samples: Samples, floor_db: float, *, join: float = 0.0) -> list[Extent]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.conversation import room, voices
-from benchmarks.conversation.lines import ANSWERS, BACKCHANNELS, GOING_ON, PAUSES
+from benchmarks.conversation.lines import ANSWERS, BACKCHANNELS, GOING_ON, PAUSES, QUESTIONS
 from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.scenarios import (
     LENGTHS,
@@ -121,6 +121,22 @@ def _dealt(number: int, voice: str) -> Iterator[Scenario]:
         ),
     )
     yield from extra[number]
+
+
+def offline() -> list[list[Action]]:
+    """More of what is said in turn, for thresholds alone: every sentence in two more voices."""
+    stretches: list[list[Action]] = []
+    for shift in (2, 4):
+        for number in range(len(PAUSES)):
+            voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
+            stretches.append(list(pause(number, voice, longer=shift // 2).actions))
+        for number in range(len(QUESTIONS)):
+            voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
+            stretches.append(list(plain(number, voice).actions))
+        for number in range(len(ANSWERS)):
+            voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
+            stretches.append(list(short_answer(number, voice).actions))
+    return stretches
 
 
 def reader() -> Call:

@@ -5,7 +5,10 @@ Coughs and claps are made of filtered noise: recordings of them that may be pass
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.conversation.loudness import RATE
 from local_voice.audio import Samples
@@ -20,7 +23,7 @@ def _shaped(count: int, low: float, high: float, rng: np.random.Generator, *, sl
     hertz = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 1.0)
     spectrum *= (hertz / 500) ** (slope / 6.02) * (hertz >= low) * (hertz <= high)
     noise = np.fft.irfft(spectrum, count)
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def room(seconds: float, rng: np.random.Generator, decibels: float = ROOM_DB) -> Samples:
@@ -37,7 +40,7 @@ def fan(seconds: float, rng: np.random.Generator, decibels: float) -> Samples:
     hum = sum(np.sin(2 * np.pi * hertz * at) / n for n, hertz in enumerate((98, 196, 392), start=1))
     air = _shaped(count, 40, 2000, rng, slope=-4)
     mixed = air + 0.4 * hum / np.std(hum)
-    return (mixed / mixed.std() * 10 ** (decibels / 20)).astype(np.float32)
+    return np.asarray(mixed / mixed.std() * 10 ** (decibels / 20), np.float32)
 
 
 def cough(rng: np.random.Generator, decibels: float = -18.0) -> Samples:
@@ -68,11 +71,11 @@ def claps(rng: np.random.Generator, count: int = 2) -> Samples:
     return np.concatenate([_at_level(hand, -22.0) for hand in hands])
 
 
-def _at_level(sound: Samples, decibels: float) -> Samples:
+def _at_level(sound: npt.NDArray[np.floating[Any]], decibels: float) -> Samples:
     """Its loudest 50 ms at `decibels`."""
     width = round(0.05 * RATE)
     power = np.convolve(np.square(sound), np.ones(width) / width, mode="valid").max()
-    return np.clip(sound * np.sqrt(10 ** (decibels / 10) / power), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sound * np.sqrt(10 ** (decibels / 10) / power), -1, 1), np.float32)
 
 
 class EchoPath:

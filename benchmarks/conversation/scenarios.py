@@ -80,9 +80,10 @@ def short_answer(number: int, voice: str) -> Scenario:
     )
 
 
-def pause(number: int, voice: str) -> Scenario:
+def pause(number: int, voice: str, *, longer: int = 0) -> Scenario:
+    """`longer`: steps by which its pauses differ from those of the same sentence elsewhere."""
     kind, parts = PAUSES[number % len(PAUSES)]
-    lengths = [LENGTHS[(number + step) % len(LENGTHS)] for step in range(3)]
+    lengths = [LENGTHS[(number + step + longer) % len(LENGTHS)] for step in range(3)]
     sound = paused((voices.say(part, voice) for part in parts), lengths, " ".join(parts))
     turn = Action("turn", sound, Quiet(0.5), kind, "All right.")
     asked = (ask(*ASKS_FOR_DIGITS, voice),) if kind == "digits" else ()

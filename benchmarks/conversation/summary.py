@@ -10,10 +10,13 @@ from benchmarks.conversation.caller import Recording
 from benchmarks.conversation.heard_words import TOLERANCE, HeardWords
 from benchmarks.conversation.judge import Gap, Verdicts
 from benchmarks.conversation.loudness import RATE
+from benchmarks.conversation.sweep import OPERATING, Point
 from benchmarks.conversation.tapes import FIRST_TOKEN_SECONDS, TOKENS_PER_SECOND, Ledger
 from benchmarks.report import Report, Share, Times
 from local_voice.settings import Settings
 
+BUDGET = 0.05
+"""Pauses that may be cut off."""
 CONFIDENT = ("question", "short answer")
 """Classes that are complete and sound so: what the target for confident turns is about."""
 
@@ -28,7 +31,9 @@ class Result:
     heard: list[HeardWords] = field(default_factory=list)
 
 
-def report(results: Sequence[Result], settings: Settings, *, real_llm: bool, load: float) -> Report:
+def report(
+    results: Sequence[Result], points: Sequence[Point], settings: Settings, *, real_llm: bool, load: float
+) -> Report:
     """The one table. `load`: processes that wanted a core before all began."""
     scripted = f"scripted: first token after {FIRST_TOKEN_SECONDS} s, {TOKENS_PER_SECOND:.0f} tokens/s"
     models = [settings.vad.model, settings.turn.model, settings.stt.model, settings.tts.model]
@@ -44,6 +49,7 @@ def report(results: Sequence[Result], settings: Settings, *, real_llm: bool, loa
     _heard(made, results)
     _drafts(made, results)
     _reality(made, results)
+    _swept(made, points)
     return made
 
 
@@ -175,6 +181,24 @@ def _reality(made: Report, results: Sequence[Result]) -> None:
 
 def _sounds(verdicts: Verdicts) -> list[Any]:
     return [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
+
+
+def _swept(made: Report, points: Sequence[Point]) -> None:
+    """Offline: our own point, and for each policy the quickest that cuts off no more than 5 %."""
+    for policy in dict.fromkeys(point.policy for point in points):
+        safe = [point for point in points if point.policy == policy and point.cut_off <= BUDGET]
+        best = min(safe, key=lambda point: point.delay, default=None)
+        own = [point for point in points if point.policy == policy and point.setting == OPERATING]
+        for point in [*own, *([best] if best is not None else [])]:
+            made.row(
+                f"thresholds: {policy}, {point.setting}",
+                mean_delay=round(point.delay, 3),
+                median_delay=round(point.median, 3),
+                cut_off=f"{100 * point.cut_off:.1f} %",
+                pauses=point.pauses,
+                ends=point.ends,
+                note="" if point.setting == OPERATING else "the quickest with at most 5 % cut off",
+            )
 
 
 # ---- shapes -----------------------------------------------------------------------------------------------

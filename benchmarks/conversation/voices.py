@@ -32,7 +32,7 @@ def levelled(samples: Samples, decibels: float = LEVEL_DB) -> Samples:
     found = levels(samples)
     loud = np.repeat(found > found.max() - 25, round(FRAME_SECONDS * RATE))
     power = float(np.mean(np.square(samples[: len(loud)][loud])))
-    return np.clip(samples * np.sqrt(10 ** (decibels / 10) / power), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(samples * np.sqrt(10 ** (decibels / 10) / power), -1, 1), np.float32)
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def command(name: str) -> Samples:
     """A recording of `pocketsphinx-testdata`, such as `cards/005.wav`."""
     path = COMMANDS / name
     if path.suffix == ".raw":
-        return levelled(np.fromfile(path, "<i2").astype(np.float32) / 32768)
+        return levelled(np.asarray(np.fromfile(path, "<i2") / 32768, np.float32))
     return levelled(read_wav(path).samples)
 
 
@@ -73,7 +73,7 @@ def prompt(name: str) -> Samples:
     samples, _ = soundfile.read(
         path, samplerate=8000, channels=1, format="RAW", subtype="GSM610", dtype="float32"
     )
-    return levelled(Resampler(8000, RATE).process(samples, last=True))
+    return levelled(Resampler(8000, RATE).process(np.asarray(samples, np.float32), last=True))
 
 
 def cut(samples: Samples, at: float, *, search: float = 0.12) -> tuple[Samples, Samples]:
