@@ -121,10 +121,11 @@ class VllmEngine:
     async def warm(self, messages: Sequence[Message]) -> None:
         """Compute a prompt that others will begin with, so that they find it in the prefix cache.
 
-        Remembered, and done again after a restart. Raises `StageError`.
+        The first one, with which every conversation begins, is computed again after a restart. Raises
+        `StageError`.
         """
-        self._warmed = tuple(messages)
-        await self._write_one(self._warmed)
+        self._warmed = self._warmed or tuple(messages)
+        await self._write_one(messages)
 
     def count_tokens(self, text: str) -> int:
         """Length of `text` in the model's tokens, without the chat template's."""

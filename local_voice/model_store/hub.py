@@ -31,7 +31,7 @@ from local_voice.model_store.files import (
 DEFAULT_HUB = "https://huggingface.co"
 REACH_SECONDS = 4.0
 """A hub that has not taken a connection by then is taken for unreachable."""
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 """Longest wait for its list of files."""
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each new try of a download that broke off; the count starts again when bytes came."""
