@@ -31,11 +31,12 @@ from local_voice.model_store import ModelStore
 from local_voice.reply import closing
 from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
-from local_voice.settings import Settings
+from local_voice.settings import Settings, SttSettings
 from local_voice.speakable import Clause, ClauseCutter
 from local_voice.stages import Engine, LanguageModel, Speech, StartupError, TextToSpeech, Transport
 from local_voice.trace import TraceWriter
 from local_voice.transcript import Transcript
+from local_voice.wake_phrase import hint
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,13 @@ E = TypeVar("E", bound=Engine)
 def _log_progress(step: str, seconds: float | None) -> None:
     if seconds is not None:
         log.info("%s: %.1f s", step, seconds)
+
+
+def _listening_for(wake_phrase: str, stt: SttSettings) -> SttSettings:
+    """The recogniser's settings, with what it must know to spell the wake phrase."""
+    if not wake_phrase:
+        return stt
+    return stt.model_copy(update={"hotwords": f"{hint(wake_phrase)} {stt.hotwords}".strip()})
 
 
 class Assistant:
@@ -105,7 +113,7 @@ class Assistant:
         )
         vad = SileroVad(store.path(settings.vad.model))
         turn = SmartTurn(store.path(settings.turn.model))
-        stt = Whisper(store.path(settings.stt.model), settings.stt)
+        stt = Whisper(store.path(settings.stt.model), _listening_for(settings.turn.wake_phrase, settings.stt))
         tts = Piper(store.path(settings.tts.model), settings.tts)
         # On a GPU vLLM measures free memory while it starts, so nothing else may load meanwhile.
         thinking = self._enter("language model", llm)
