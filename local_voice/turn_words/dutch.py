@@ -92,7 +92,7 @@ DUTCH = TurnWords(
         "ingrediënten, namen, dingen, lijst, boodschappen, wat heb je nodig, wat heeft u nodig, spullen"
     ),
     invented=phrases(
-        "dank u wel, dank je wel, bedankt, dankjewel, tot ziens, doei, ja, oké, en, nee, oh, ah, mm, "
+        "dank u wel, dank je wel, bedankt, dankjewel, tot ziens, doei, en, oh, ah, mm, "
         "tot de volgende keer, dag"
     ),
     never_said=phrases(

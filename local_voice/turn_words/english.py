@@ -168,9 +168,9 @@ ENGLISH = TurnWords(
     ),
     invented=phrases(
         "thank you, thanks, thank you very much, thank you so much, you, bye, bye bye, goodbye, good bye, "
-        "the end, okay, so, oh, the, i, a, and, hey guys, hey, hello, hi, yeah, it's, i'm sorry, see you, "
-        "see you later, what, mm, hmm, huh, ugh, good night, all right, thank you bye, no, um, uh, ah, shh, "
-        "i'll be right back, i don't know, let's go, oh my god"
+        "the end, so, oh, the, i, a, and, hey guys, hey, hello, hi, it's, i'm sorry, see you, "
+        "see you later, what, mm, hmm, huh, ugh, good night, thank you bye, um, uh, ah, i'll be right back, "
+        "let's go, oh my god"
     ),
     never_said=phrases(
         "thanks for watching, thank you for watching, thank you for listening, thanks for listening, "

@@ -85,9 +85,7 @@ FRENCH = TurnWords(
         "ingrédients, articles, noms, choses, liste, quels éléments, de quoi as tu besoin, "
         "de quoi avez vous besoin"
     ),
-    invented=phrases(
-        "merci, merci beaucoup, au revoir, oui, ok, bonne journée, à bientôt, ah, oh, mm, et, voilà, non"
-    ),
+    invented=phrases("merci, merci beaucoup, au revoir, bonne journée, à bientôt, ah, oh, mm, et, voilà"),
     never_said=phrases(
         "sous titres réalisés, sous titrage, sous titres par, sous titrage st' 501, "
         "sous titrage société radio canada, merci d'avoir regardé, abonnez vous, "

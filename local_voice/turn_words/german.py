@@ -97,8 +97,8 @@ GERMAN = TurnWords(
         "was brauchen sie"
     ),
     invented=phrases(
-        "vielen dank, danke, danke schön, tschüss, tschüs, bis bald, bis zum nächsten mal, ja, oh, so, und, "
-        "okay, amen, das war's, mm, ich, hm"
+        "vielen dank, danke, danke schön, tschüss, tschüs, bis bald, bis zum nächsten mal, oh, so, und, "
+        "amen, das war's, mm, ich, hm"
     ),
     never_said=phrases(
         "untertitel der amara, untertitel von, untertitelung, untertitel im auftrag, untertitel erstellt, "

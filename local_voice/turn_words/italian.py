@@ -76,8 +76,7 @@ ITALIAN = TurnWords(
         "ingredienti, articoli, nomi, cose, lista, elenco, di cosa hai bisogno, cosa ti serve, spesa"
     ),
     invented=phrases(
-        "grazie, grazie mille, ciao, arrivederci, sì, ok, a presto, alla prossima, e, no, oh, ah, mm, "
-        "buonanotte"
+        "grazie, grazie mille, ciao, arrivederci, a presto, alla prossima, e, oh, ah, mm, buonanotte"
     ),
     never_said=phrases(
         "sottotitoli e revisione, sottotitoli creati dalla, sottotitoli a cura di, sottotitoli di, "

@@ -80,8 +80,7 @@ PORTUGUESE = TurnWords(
         "ingredientes, itens, nomes, coisas, lista, do que você precisa, o que você precisa, compras"
     ),
     invented=phrases(
-        "obrigado, obrigada, tchau, até mais, até logo, sim, ok, é, e, não, até a próxima, oh, ah, mm, "
-        "muito obrigado"
+        "obrigado, obrigada, tchau, até mais, até logo, é, e, até a próxima, oh, ah, mm, muito obrigado"
     ),
     never_said=phrases(
         "legendas pela comunidade, legendas por, legenda por, legendado por, tradução e legendas, "

@@ -76,10 +76,7 @@ SPANISH = TurnWords(
         "letra por letra, email"
     ),
     asks_list=phrases("ingredientes, artículos, nombres, cosas, lista, qué necesitas, qué necesita, compras"),
-    invented=phrases(
-        "gracias, muchas gracias, adiós, hasta luego, sí, ok, bueno, hasta la próxima, y, no, chao, mm, ah, "
-        "oh"
-    ),
+    invented=phrases("gracias, muchas gracias, adiós, hasta luego, hasta la próxima, y, chao, mm, ah, oh"),
     never_said=phrases(
         "subtítulos realizados por, subtítulos por, subtitulado por, subtítulos de amara, "
         "subtítulos creados por, gracias por ver, gracias por ver el video, gracias por ver el vídeo, "
