@@ -1,9 +1,10 @@
 """Whether words can be all that somebody wanted to say, judged by the words alone.
 
 Smart Turn hears how a sentence ends; this room reads it. It knows what a last word waits for, what kind of
-answer the assistant's question wants, and when numbers are being read out. Whisper puts full stops behind
-fragments (whisper-base behind 6 of 12), so punctuation decides only where the words leave both open. This
-room must not know how long the silence has lasted.
+answer the assistant's question wants, and when numbers are being read out. Of 111 spoken fragments
+whisper-base ended 76 with a full stop or the like, so punctuation decides only where the words leave both
+open. The last word held 75 of them, and 4 of 121 whole sentences, all four misheard. This room must not know
+how long the silence has lasted.
 """
 
 from __future__ import annotations

@@ -15,268 +15,63 @@ from local_voice.completeness import (
 )
 from local_voice.turn_words import TABLES
 
-COMPLETE = """
-What time is it?
-Where is it from?
-Where are you from?
-What are you looking for?
-Who is he with?
-What is it about?
-What is this song about?
-What's the book about?
-What is it made of?
-What is the table made of?
-Who are you talking to?
-Where do you come from?
-Which team does he play for?
-What is it used for?
-So what are you waiting for?
-And who is she with?
-What is she famous for?
-Where is this cheese from?
-Yes I am.
-Yes, I do.
-No, I don't.
-Yes it is.
-Yes, we can.
-No, it isn't.
-I think it is.
-Of course I can.
-I am.
-I did.
-They are.
-It was.
-I don't know what it is.
-Tell me who he was.
-Can you tell me where the station is?
-Do you know how old she is?
-I wonder what the time is.
-Tell me what you can.
-I don't know if I can.
-That's all I need.
-That's what I want.
-Is that what you want?
-Everything I have.
-I think so.
-I hope so.
-I don't think so.
-Is that so?
-Turn the lights on.
-Switch it on.
-Turn on the light.
-Put it on.
-Please come in.
-I want to log in.
-What's going on?
-Hold on.
-Come on.
-Turn the volume up.
-Turn it off.
-Wake me up.
-Play it again.
-Me too.
-I'd love to.
-I don't want to.
-Yes, I'd love to.
-No, I don't have to.
-I used to.
-What does it look like?
-What is it like?
-What would you like?
-Do whatever you like.
-I like that.
-What's that?
-I don't know about that.
-Do you like it?
-Is it his?
-It's hers.
-Yes.
-No.
-No thanks.
-Twelve.
-Hello.
-Okay.
-Sure.
-Why?
-Why not?
-What?
-Which one?
-How much is it?
-How are you?
-What do you do?
-What should I do?
-How do you do?
-I don't know what to do.
-What do you have?
-How many do you have?
-What do you want to be?
-Set a timer for ten minutes.
-What's the weather like in Paris tomorrow?
-Play some jazz.
-Add milk, eggs and bread to my list.
-What is the capital of France?
-Remind me to call mom at five.
-How far is the moon?
-Who wrote Hamlet?
-Tell me a joke.
-Never mind.
-Thank you very much.
-That is very well.
-Everything is going well.
-I want tea as well.
-I want one.
-Call it off.
-I'll think about it.
-I can do that.
-You know that.
-Uh-uh.
-Is anyone there?
-There you are.
-Here I am.
-So am I.
-Neither do I.
-How old is he?
-Good morning.
-The first one.
-What is five plus five?
-Who is that?
-What does that mean?
-Yes, please.
-I said that.
-How does it work?
-My name is Anna.
-I want to go home.
-""".strip().splitlines()  # fmt: skip
 
-UNFINISHED = """
-I want to book a flight to
-I need to book a flight to.
-What is the capital of
-What is the capital of.
-What's the weather in
-What is the weather like in
-What is the price for
-How do I get to
-How far is it from
-Where is the restaurant with
-When is the flight to
-Who is the president of
-What time is it in
-Who wrote the book about
-What do you know about
-What do you think of
-What do you think about
-What can you tell me about
-Can you tell me about
-What do you mean by
-What kind of
-What kind of.
-My name is
-My name is.
-My number is
-The problem is
-The thing is
-The thing is that
-Tell him that
-The weather in Paris is
-What is
-Where are
-Who was
-What color is
-How much is
-How can
-Why did
-What time is
-Tell me what time is
-When does
-The
-I saw the
-Give me a
-Play the
-Can you
-Could you please
-Could you
-Give me
-Show me
-I want
-I need
-I'd like
-I would like
-I would like to
-I want to
-I want to.
-I have to
-I was going to
-And
-And then
-But
-But I
-I think because
-Because
-I like tea and
-I like tea and.
-I like tea or
-If
-So if
-I don't know whether
-Tell my
-It's in my
-Call your
-I was thinking about
-I live in
-My birthday is on
-The meeting is at
-I need it by
-It belongs to
-Set a timer for
-Remind me to
-Send it to
-Turn off the lights in
-I'm
-I'll
-I've
-It's
-We're
-And it's
-Um
-Uh.
-So um
-I want, uh
-I want some, um
-Well, er
-I was like
-It was like
-It sounds like
-Something like
-I went to the shop...
-I went to the shop -
-I went to the shop,
-I went to the shop —
-Well...
-What about
-How about
-Let me see
-Let me think
-Is there
-Are there
-One of
-A lot of
-It is very
-I can
-I have
-He is
-You are
-If you would
-Five plus
-Ten divided by
-The man whose
-Do you want tea or
-Is it true that it is
-I don't think he would
-So
-Well
-Hey
-""".strip().splitlines()  # fmt: skip
+def listed(text: str) -> list[str]:
+    return [cell.strip() for line in text.splitlines() for cell in line.split("|") if cell.strip()]
+
+
+COMPLETE = listed("""
+    What time is it? | Where is it from? | Where are you from? | What are you looking for?
+    Who is he with? | What is it about? | What is this song about? | What's the book about?
+    What is it made of? | What is the table made of? | Who are you talking to? | Where do you come from?
+    Which team does he play for? | What is it used for? | So what are you waiting for?
+    And who is she with? | What is she famous for? | Where is this cheese from? | Yes I am. | Yes, I do.
+    No, I don't. | Yes it is. | Yes, we can. | No, it isn't. | I think it is. | Of course I can. | I am.
+    I did. | They are. | It was. | I don't know what it is. | Tell me who he was.
+    Can you tell me where the station is? | Do you know how old she is? | I wonder what the time is.
+    Tell me what you can. | I don't know if I can. | That's all I need. | That's what I want.
+    Is that what you want? | Everything I have. | I think so. | I hope so. | I don't think so.
+    Is that so? | Turn the lights on. | Switch it on. | Turn on the light. | Put it on. | Please come in.
+    I want to log in. | What's going on? | Hold on. | Come on. | Turn the volume up. | Turn it off.
+    Wake me up. | Play it again. | Me too. | I'd love to. | I don't want to. | Yes, I'd love to.
+    No, I don't have to. | I used to. | What does it look like? | What is it like? | What would you like?
+    Do whatever you like. | I like that. | What's that? | I don't know about that. | Do you like it?
+    Is it his? | It's hers. | Yes. | No. | No thanks. | Twelve. | Hello. | Okay. | Sure. | Why? | Why not?
+    What? | Which one? | How much is it? | How are you? | What do you do? | What should I do?
+    How do you do? | I don't know what to do. | What do you have? | How many do you have?
+    What do you want to be? | Set a timer for ten minutes. | What's the weather like in Paris tomorrow?
+    Play some jazz. | Add milk, eggs and bread to my list. | What is the capital of France?
+    Remind me to call mom at five. | How far is the moon? | Who wrote Hamlet? | Tell me a joke.
+    Never mind. | Thank you very much. | That is very well. | Everything is going well.
+    I want tea as well. | I want one. | Call it off. | I'll think about it. | I can do that.
+    You know that. | Uh-uh. | Is anyone there? | There you are. | Here I am. | So am I. | Neither do I.
+    How old is he? | Good morning. | The first one. | What is five plus five? | Who is that?
+    What does that mean? | Yes, please. | I said that. | How does it work? | My name is Anna.
+    I want to go home.
+""")
+
+UNFINISHED = listed("""
+    I want to book a flight to | I need to book a flight to. | What is the capital of
+    What is the capital of. | What's the weather in | What is the weather like in | What is the price for
+    How do I get to | How far is it from | Where is the restaurant with | When is the flight to
+    Who is the president of | What time is it in | Who wrote the book about | What do you know about
+    What do you think of | What do you think about | What can you tell me about | Can you tell me about
+    What do you mean by | What kind of | What kind of. | My name is | My name is. | My number is
+    The problem is | The thing is | The thing is that | Tell him that | The weather in Paris is | What is
+    Where are | Who was | What color is | How much is | How can | Why did | What time is
+    Tell me what time is | When does | The | I saw the | Give me a | Play the | Can you | Could you please
+    Could you | Give me | Show me | I want | I need | I'd like | I would like | I would like to
+    I want to | I want to. | I have to | I was going to | And | And then | But | But I | I think because
+    Because | I like tea and | I like tea and. | I like tea or | If | So if | I don't know whether
+    Tell my | It's in my | Call your | I was thinking about | I live in | My birthday is on
+    The meeting is at | I need it by | It belongs to | Set a timer for | Remind me to | Send it to
+    Turn off the lights in | I'm | I'll | I've | It's | We're | And it's | Um | Uh. | So um | I want, uh
+    I want some, um | Well, er | I was like | It was like | It sounds like | Something like
+    I went to the shop... | I went to the shop - | I went to the shop, | I went to the shop — | Well...
+    What about | How about | Let me see | Let me think | Is there | Are there | One of | A lot of
+    It is very | I can | I have | He is | You are | If you would | Five plus | Ten divided by
+    The man whose | Do you want tea or | Is it true that it is | I don't think he would | So | Well | Hey
+""")
 
 
 @pytest.mark.parametrize("text", COMPLETE)
@@ -354,10 +149,6 @@ OTHERS = {
 """,
     ),
 }  # fmt: skip
-
-
-def listed(text: str) -> list[str]:
-    return [cell.strip() for line in text.splitlines() for cell in line.split("|") if cell.strip()]
 
 
 @pytest.mark.parametrize(
