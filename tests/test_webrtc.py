@@ -273,7 +273,7 @@ async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_br
             raise RuntimeError("a broken conversation")
 
     async with serving(ear) as server, Caller(server.url) as caller:
-        await until(lambda: bool(ear.transports) and ear.transports[0]._channel is not None)
+        await until(lambda: bool(ear.transports) and caller._channel.readyState == "open")
         caller.send({"type": "interrupt"})  # nobody listens yet
         await asyncio.sleep(0.1)
         ear.transports[0].on_control = on_control
@@ -293,7 +293,7 @@ async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_br
 async def test_our_own_canceller_runs_until_the_client_says_it_has_one():
     ear = Ear()
     async with serving(ear) as server, Caller(server.url) as caller:
-        await until(lambda: bool(ear.transports) and ear.transports[0]._channel is not None)
+        await until(lambda: bool(ear.transports) and caller._channel.readyState == "open")
         transport = ear.transports[0]
         assert transport._echo_path is not None
         assert transport.echo
