@@ -72,7 +72,9 @@ class Memory:
 
     def own_words(self, user: UserTurn, text: str) -> str:
         """What the user said of the words recognised in the open segment: they may begin with an echo."""
-        return without_echo(text, self._said(user.under)) if self.echo and any(user.under) else text
+        if not self.echo or not any(user.under):
+            return text
+        return without_echo(text, self._said(user.under), self.language)
 
     def wants_silence(self, user: UserTurn) -> bool:
         """The turn only told the assistant to be quiet, and quiet is its answer."""
