@@ -29,6 +29,11 @@ AnswerKind: TypeAlias = Literal["yes_no", "digits", "spelling", "list", "open", 
 FEWEST_DIGITS = 5
 """Digits in groups ("415-555") that are being read out; fewer are a time or a year."""
 
+LONGEST_CLAUSE = 7
+"""Words of a clause without a main one; Whisper leaves out the comma of longer sentences."""
+LONGEST_ITEM = 4
+"""Words of an item in a list."""
+
 _TRAILS_OFF = re.compile(r"(?:\.\.+|…|[-–—]|[,;:])[\"'”’)\]\s]*$")  # noqa: RUF001
 _ENDS = re.compile(r"[.!?][\"'”’)\]\s]*$")  # noqa: RUF001
 _GROUP = re.compile(r"[^\W_]+(?:[.,:/'][^\W_]+)*")
@@ -56,6 +61,48 @@ def last_word_holds(text: str, language: str) -> str:
     if beginning and not _ENDS.search(text) and not skip_phrases(words, 0, known.answers | known.courtesy):
         return f'"{words[-1]}" only begins a sentence'
     return ""
+
+
+def clause_is_open(text: str, language: str) -> str:
+    """Why a main clause must follow ("If it rains tomorrow"); "" when none need.
+
+    After a question such a clause is a whole answer; that is for the caller to know.
+    """
+    known = turn_words(language)
+    words = words_of(text)
+    start = skip_phrases(words, 0, known.openers - known.subordinators)
+    size = phrase_at(words, start, known.subordinators)
+    clause = words[start + size :]
+    asks = bool(clause) and (text.rstrip().endswith("?") or phrase_at(clause, 0, known.asks_yes_no) > 0)
+    if not size or asks or "," in text or len(clause) > LONGEST_CLAUSE:
+        return ""
+    return f'a clause that begins with "{" ".join(words[start : start + size])}"'
+
+
+def list_is_open(text: str, language: str) -> str:
+    """Why another item must follow ("my shoes, my coat", without an "and"); "" when none need."""
+    known = turn_words(language)
+    items = [words_of(part) for part in re.split("[,.]", text.rstrip(" .!"))]
+    items = [item for item in items if item]
+    counts = any(word.isdecimal() or word in DIGITS for item in items[1:] for word in item)
+    if len(items) < 2 or counts or text.rstrip().endswith("?"):
+        return ""
+    last = items[-1]
+    whole = skip_phrases(last, 0, known.answers | known.courtesy | known.backchannels | known.openers) == len(
+        last
+    )
+    if whole or len(last) > LONGEST_ITEM or holds_any(last, known.joiners):
+        return ""
+    several = len(items) > 2 and all(len(item) <= LONGEST_ITEM for item in items[1:])
+    if several or phrase_at(last, 0, known.determiners):
+        return "a list without its last item"
+    return ""
+
+
+def is_question_with_particle(text: str, language: str) -> bool:
+    """A question whose last word belongs to its verb as often as not: "Is the oven still on?"."""
+    words = words_of(text)
+    return bool(words) and text.rstrip().endswith("?") and words[-1] in turn_words(language).particles
 
 
 def _has_its_object(words: list[str], known: TurnWords) -> bool:

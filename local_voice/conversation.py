@@ -297,7 +297,8 @@ class Conversation:
         if not user.asked and user.ended is None and silence >= self._settings.predict_seconds:
             user.asked = True
             commands.append(PredictTurnEnd(self.turn, self.revision, user.start, now))
-        if user.ended is None:
+        # Judged with the words: without them "by the" sounds as finished as it does to Smart Turn.
+        if user.ended is None and (user.transcript is not None or user.failed):
             enough, why = silence_that_ends(self._settings, self._memory.evidence(user, now))
             if silence >= enough:
                 user.ended = f"{silence:.2f} s of silence, {why}"

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from local_voice.completeness import AnswerKind, answers_it, digits_running, last_word_holds, looks_complete
+from local_voice.completeness import (
+    AnswerKind,
+    answers_it,
+    clause_is_open,
+    digits_running,
+    is_question_with_particle,
+    last_word_holds,
+    list_is_open,
+    looks_complete,
+)
 from local_voice.settings import TurnSettings, VadSettings
 
 EPSILON = 1e-6
@@ -18,6 +27,10 @@ EPSILON = 1e-6
 
 RESUME_SECONDS = 0.064
 """Voice needed within a pause to go on with the turn: one loud window alone is a click or a breath."""
+
+ASKS_PROBABILITY = 0.1
+"""Smart Turn at or above this, and a whole question: probably done. Below it were three of the four pauses
+that the question mark alone would have cut off (benchmarks/bench_conversation.py)."""
 
 PAST_USUAL_PAUSE = 0.1
 """Seconds: what a pause may last longer than this user's usual one."""
@@ -148,30 +161,38 @@ def silence_that_ends(turn: TurnSettings, evidence: Evidence) -> tuple[float, st
     """How long the user must be silent for the turn to be over, in seconds, and why."""
     if evidence.turn_seconds > turn.longest_seconds:
         return turn.pause_seconds, "the turn is longer than turn.longest_seconds"
-    hold = last_word_holds(evidence.text, evidence.language)
-    if hold and not _asked_surely(turn, evidence):
+    if hold := _hold(turn, evidence):
         return turn.hold_seconds, hold
-    waits = (turn.confident_seconds, _likely_seconds(turn, evidence.usual_pause), turn.unfinished_seconds)
+    waits = (
+        turn.confident_seconds,
+        _likely_seconds(turn, evidence.usual_pause),
+        turn.doubtful_seconds,
+        turn.unfinished_seconds,
+    )
     step, why = _step(turn, evidence)
-    if evidence.cut_off and step < 2:
+    if evidence.cut_off and step < 3:
         return waits[step + 1], f"{why}, but went on after an answer before"
     return waits[step], why
 
 
-def _asked_surely(turn: TurnSettings, evidence: Evidence) -> bool:
-    """It reads and sounds like a whole question, whatever its last word: "Is the oven still on?"."""
-    completion = evidence.completion
-    asks = evidence.text.rstrip().endswith("?")
-    return asks and completion is not None and completion >= turn.confident_probability
+def _hold(turn: TurnSettings, evidence: Evidence) -> str:
+    """Why the words can't be all; "" when they can be."""
+    text, language = evidence.text, evidence.language
+    if hold := last_word_holds(text, language):
+        sounds_done = evidence.completion is not None and evidence.completion >= turn.confident_probability
+        return "" if sounds_done and is_question_with_particle(text, language) else hold
+    if evidence.asked_for == "none" and (hold := clause_is_open(text, language)):
+        return hold
+    return list_is_open(text, language)
 
 
 def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
-    """0: surely done, 1: probably done, 2: sounds unfinished; and why."""
+    """0: surely done, 1: probably done, 2: its words only are, 3: sounds unfinished; and why."""
     text, language, asked_for = evidence.text, evidence.language, evidence.asked_for
     if asked_for == "yes_no" and answers_it(text, asked_for, language):
         return 0, "answers the question"
     if asked_for in ("digits", "spelling", "list") or digits_running(text):
-        return 2, "may be spelling, counting or listing"
+        return 3, "may be spelling, counting or listing"
     if evidence.completion is None:
         return 1, "the turn detector has not answered"
     shown = f"{evidence.completion:.2f}"
@@ -179,9 +200,17 @@ def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
         return 0, f"surely done ({shown})"
     if evidence.completion >= turn.likely_probability:
         return 1, f"probably done ({shown})"
-    if evidence.completion >= turn.doubtful_probability and looks_complete(text, language):
-        return 1, f"a complete sentence that sounds unfinished ({shown})"
-    return 2, f"sounds unfinished ({shown})"
+    if answers_it(text, "yes_no", language) or (asked_for == "open" and answers_it(text, "open", language)):
+        return 1, f"a whole answer that sounds unfinished ({shown})"
+    if (
+        looks_complete(text, language)
+        and text.rstrip().endswith("?")
+        and evidence.completion >= ASKS_PROBABILITY
+    ):
+        return 1, f"a whole question that sounds unfinished ({shown})"
+    if looks_complete(text, language):
+        return 2, f"a complete sentence that sounds unfinished ({shown})"
+    return 3, f"sounds unfinished ({shown})"
 
 
 def _likely_seconds(turn: TurnSettings, usual_pause: float) -> float:

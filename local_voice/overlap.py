@@ -24,6 +24,9 @@ TAKES_THE_FLOOR: frozenset[Verdict] = frozenset(("stop", "content"))
 PARTIAL_SECONDS = 0.3
 """Time between partial transcripts under a reply: sooner than in a turn, because the reply waits for them."""
 
+WORDLESS = 2
+"""Partial transcripts without words that let the reply go on; the first one hears a fifth of a second."""
+
 WORDS_TO_CUT_IN = 2
 """Words in a partial transcript that take the floor while the user still speaks; a single one is too often
 half a word, or the "yeah" of "yeah, go on"."""
@@ -45,8 +48,8 @@ class Overlap:
     next_partial: float
     step: Literal["none", "duck", "pause"] = "none"
     """What has been done about it."""
-    wordless: bool = False
-    """The newest partial transcript held no words of the user."""
+    wordless: int = 0
+    """How many of the newest partial transcripts in a row held no words of the user."""
     let_on: bool = False
     """The reply went on although the sound was not understood yet; only words can stop it now."""
 
@@ -62,7 +65,7 @@ class Overlap:
         if self.step == "none" and lasted >= turn.duck_seconds:
             self.step = "duck"
             return [Duck(*self.reply.key, "somebody speaks")]
-        if self.step == "pause" and self.wordless and lasted >= turn.resume_seconds:
+        if self.step == "pause" and self.wordless >= WORDLESS and lasted >= turn.resume_seconds:
             return self._let_on("it goes on without words")
         return []
 
@@ -81,7 +84,7 @@ class Overlap:
 
     def takes_floor(self, found: Verdict, text: str) -> bool:
         """The words so far, while the voice goes on, are enough to cut the reply."""
-        self.wordless = found in ("nothing", "background", "echo")
+        self.wordless = self.wordless + 1 if found in ("nothing", "background", "echo") else 0
         return found == "stop" or (found == "content" and len(text.split()) >= WORDS_TO_CUT_IN)
 
     def dismiss(self, why: str) -> list[Command]:

@@ -86,7 +86,7 @@ class TurnSettings(Section):
     """Speech under a reply that pauses it, until the words are known."""
     resume_seconds: Seconds = 0.6
     """Silence without words after which a paused reply goes on."""
-    background_db: Annotated[float, Field(gt=0), Unit("dB")] = 12.0
+    background_db: Annotated[float, Field(gt=0), Unit("dB")] = 9.0
     """Speech under a reply that is this much softer than the user's own is somebody else's: a television."""
     echo_grace_seconds: Seconds = 3.0
     """The first reply may be interrupted by words alone for this long, while an echo canceller adapts."""
@@ -100,7 +100,9 @@ class TurnSettings(Section):
     """Silence that ends a turn when Smart Turn is at or above `confident_probability`."""
     likely_seconds: Seconds = 0.512
     """Silence that ends a turn when Smart Turn is between the two probabilities."""
-    unfinished_seconds: Seconds = 1.408
+    doubtful_seconds: Seconds = 1.088
+    """Silence that ends a turn whose words are a complete sentence but sound unfinished."""
+    unfinished_seconds: Seconds = 1.696
     """Silence that ends a turn that sounds unfinished."""
     hold_seconds: Seconds = 2.4
     """Silence that ends a turn whose last word can't be its last, like "the", "to" or "um"."""
@@ -108,8 +110,6 @@ class TurnSettings(Section):
     """Smart Turn at or above this: the user is done."""
     likely_probability: Probability = 0.5
     """Smart Turn at or above this: the user is probably done."""
-    doubtful_probability: Probability = 0.05
-    """Smart Turn at or above this and the words a complete sentence: probably done; else unfinished."""
     yield_seconds: Seconds = 0.5
     """A user who goes on within this time of the reply's first sound had not finished: the turn reopens."""
     partial_seconds: Seconds = 0.5

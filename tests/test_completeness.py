@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from local_voice.completeness import (
     answers_it,
+    clause_is_open,
     digits_running,
     expected_answer,
     last_word_holds,
+    list_is_open,
     looks_complete,
 )
 from local_voice.turn_words import TABLES
@@ -378,3 +380,46 @@ def test_no_text_is_too_odd(text: str, language: str):
 def test_case_does_not_matter(text: str):
     assert last_word_holds(text.upper(), "en") == last_word_holds(text, "en")
     assert looks_complete(text.upper(), "en") == looks_complete(text, "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "opens"),
+    [
+        ("If it rains tomorrow.", True),
+        ("After the meeting on Monday", True),
+        ("So when I get home tonight.", True),
+        ("Before you answer that.", True),
+        ("If it rains tomorrow, take the bus.", False),
+        ("When is the next train?", False),
+        ("When does it leave", False),
+        ("After the meeting?", False),
+        ("Because I said that I would come and then I could not after all", False),
+        ("What if it rains?", False),
+        ("Play some music.", False),
+        ("", False),
+    ],
+)
+def test_a_clause_that_waits_for_its_main_one_is_open(text, opens):
+    assert bool(clause_is_open(text, "en")) is opens
+    assert clause_is_open(text, "xx") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "opens"),
+    [
+        ("Pack my shoes, my coat.", True),
+        ("Pack my shoes. My coat.", True),
+        ("I need milk, eggs, butter.", True),
+        ("Pack my shoes, my coat and the blue umbrella.", False),
+        ("I need milk, eggs, and butter.", False),
+        ("Yes, please.", False),
+        ("Hello, Anna.", False),
+        ("Well, I think that this is the one.", False),
+        ("My number is 4, 1, 5.", False),
+        ("Would you like tea, coffee?", False),
+        ("Play some music.", False),
+        ("", False),
+    ],
+)
+def test_a_list_without_its_and_is_open(text, opens):
+    assert bool(list_is_open(text, "en")) is opens

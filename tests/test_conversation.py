@@ -62,7 +62,7 @@ def test_the_pre_roll_is_part_of_what_is_transcribed():
 
 
 def test_a_confident_verdict_releases_after_a_quarter_second_and_an_unfinished_one_waits():
-    for completion, windows in ((0.95, 7), (0.6, 16), (0.1, 44)):
+    for completion, windows in ((0.95, 7), (0.6, 16), (0.1, 53)):
         table = Table()
         table.hear("#" * 20 + "..")
         table.tell(FinalTranscript(1, 0, "So."))
@@ -280,7 +280,8 @@ def test_no_order_of_events_raises_talks_over_the_user_or_invents_words(order):
                 last_voiced = table.now
             for command in commands:
                 if isinstance(command, Release):
-                    assert table.now - last_voiced > WINDOW / 2, "released while the user spoke"
+                    said_so = isinstance(item, PushToTalk)  # letting the key go ends a turn at once
+                    assert said_so or table.now - last_voiced > WINDOW / 2, "released while the user spoke"
                     assert (command.turn, command.revision) not in released, "released twice"
                     released.append((command.turn, command.revision))
                 if isinstance(command, Draft):

@@ -116,7 +116,9 @@ def test_a_sound_that_goes_on_without_words_lets_the_reply_go_on():
     table = replying()
     table.hear("#" * 14)
     table.tell(PartialTranscript(2, 0, ""))
-    assert Resume(1, 0) in table.hear("#" * 6)
+    assert only(Resume, table.hear("#" * 6)) == []  # a first word is half a word
+    table.tell(PartialTranscript(2, 0, ""))
+    assert Resume(1, 0) in table.hear("#")
     assert only(Pause, table.hear("#" * 40)) == []
 
 

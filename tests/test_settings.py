@@ -224,7 +224,7 @@ def test_a_settings_file_that_is_not_there_or_not_text_is_named(tmp_path):
 def test_settings_that_contradict_one_another_are_named_with_both_origins(tmp_path):
     said = complaint("[turn]\nlikely_seconds = 3.0\n", folder=tmp_path)
     assert f"turn.likely_seconds is 3.0 (file {tmp_path / 'mine.toml'} line 2)" in said
-    assert "turn.unfinished_seconds, which is 1.408 (default)" in said
+    assert "turn.doubtful_seconds, which is 1.088 (default)" in said
 
 
 def test_key_lines_are_found_in_every_way_of_writing_toml():

@@ -60,6 +60,9 @@ DUTCH = TurnWords(
         "om": phrases("draai, zet, waar, keer, kijk"),
         "tegen": phrases("waar, kom"),
     },
+    subordinators=phrases("als, wanneer, omdat, hoewel, voordat, nadat, terwijl, zodra, zolang, tot, sinds"),
+    joiners=phrases("en, of"),
+    determiners=phrases("mijn, jouw, een, de, het, twee, drie, vier, vijf, nog"),
     complete=phrases(
         "wat vind je daarvan, en jij, of niet, of dat, en dan, wat dan, dat dan, en wat dan, nou nou, "
         "doe maar, laat maar, toe maar, ja maar, hoe kan dat, nee dan, ga maar, wat wil je dan, "

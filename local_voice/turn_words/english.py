@@ -102,6 +102,15 @@ ENGLISH = TurnWords(
         ),
         "by": phrases("stop, stopped, come, passing, passed, drop"),
     },
+    subordinators=phrases(
+        "if, even if, unless, although, though, because, before, after, while, once, whenever, as soon "
+        "as, in case, until, since, when, now that, as long as"
+    ),
+    joiners=phrases("and, or, nor, plus"),
+    determiners=phrases(
+        "my, your, his, her, our, their, a, an, the, some, another, one, two, three, four, five, six, "
+        "seven, eight, nine, ten, more"
+    ),
     complete=phrases(
         "think so, hope so, guess so, believe so, say so, do so, is that so, even so, or so, not so, if so, "
         "if not, as well, very well, oh well, doing well, going well, went well, and so on, go on, come on, "
@@ -114,7 +123,8 @@ ENGLISH = TurnWords(
         "sound like, feel like, i'm in, count me in, weather is like, the weather like"
     ),
     unfinished=phrases(
-        "can you, could you, will you, would you, can i, could i, may i, do you, can you please, "
+        "can you, could you, will you, would you, can you tell me, could you tell me, "
+        "would you tell me, can i, could i, may i, do you, can you please, "
         "could you please, would you please, give me, show me, bring me, the thing is, kind of, sort of, "
         "type of, kinds of, types of, a lot of, lots of, let me see, let me think, let's see, "
         "how do you say, what's it called, such as, as well as, in order, how about, what about, you know, "

@@ -49,6 +49,11 @@ FRENCH = TurnWords(
         "comme, dont"
     ),
     pronouns=phrases("je, tu, il, elle, on, nous, vous, ils, elles, ça"),
+    subordinators=phrases(
+        "si, quand, lorsque, parce que, avant de, après, pendant que, dès que, tant que, bien que, comme"
+    ),
+    joiners=phrases("et, ou"),
+    determiners=phrases("mon, ma, mes, ton, ta, tes, un, une, des, le, la, les, deux, trois, quatre, cinq"),
     complete=phrases(
         "c'est qui, un peu plus, en plus, ou pas, pas de, et toi, au moins, du moins, le mien, si si, "
         "moi non plus, non plus, plus ou moins, de plus, encore plus, vas y, et alors, à plus, oui je veux, "

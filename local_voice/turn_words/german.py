@@ -62,6 +62,13 @@ GERMAN = TurnWords(
             "füge, misch, setz"
         ),
     },
+    subordinators=phrases(
+        "wenn, falls, weil, obwohl, bevor, nachdem, während, sobald, solange, als, bis, seit, ob"
+    ),
+    joiners=phrases("und, oder"),
+    determiners=phrases(
+        "mein, meine, meinen, dein, deine, ein, eine, einen, der, die, das, zwei, drei, vier, fünf, noch"
+    ),
     complete=phrases(
         "und so, oder so, und so weiter, oder, was für eine, als ob, na und, das kann ich, so eine, "
         "das die, ja und"

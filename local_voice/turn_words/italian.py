@@ -44,6 +44,9 @@ ITALIAN = TurnWords(
     licences=phrases(
         "dove, chi, che, cosa, come, quando, quale, quali, quanto, quanta, quanti, perché, se, dov'è, quello"
     ),
+    subordinators=phrases("se, quando, perché, prima di, dopo, mentre, appena, anche se, finché"),
+    joiners=phrases("e, ed, o"),
+    determiners=phrases("il mio, la mia, un, uno, una, il, lo, la, i, gli, le, due, tre, quattro, cinque"),
     complete=phrases(
         "e tu, o no, lo so, come mai, perché no, e perché, è mio, è mia, è tuo, è tuo o mio, chi è, "
         "che cos'è, ci sono, non posso, non voglio, non ho, eccolo, di più, un po' di più, in più, "

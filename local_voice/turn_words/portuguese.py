@@ -47,6 +47,9 @@ PORTUGUESE = TurnWords(
         "onde, quem, que, o que, como, quando, qual, quais, quanto, quanta, quantos, por que, porque, se, "
         "tudo"
     ),
+    subordinators=phrases("se, quando, porque, antes de, depois de, enquanto, embora, assim que, até que"),
+    joiners=phrases("e, ou"),
+    determiners=phrases("meu, minha, meus, minhas, um, uma, o, a, os, as, dois, duas, três, quatro, cinco"),
     complete=phrases(
         "e você, ou não, não é, não sou, não tem, não tenho, não posso, não quero, não está, aí está, "
         "tudo bem, nada mais, algo mais, um pouco mais, é meu, é minha, é seu, é sua, muito bem, pois não, "

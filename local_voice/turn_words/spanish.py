@@ -44,6 +44,11 @@ SPANISH = TurnWords(
         "qué, quién, dónde, cómo, cuándo, cuál, cuánto, cuánta, cuántos, por qué, que, si, como, donde, "
         "cuando, lo que, todo"
     ),
+    subordinators=phrases(
+        "si, cuando, porque, antes de, después de, mientras, aunque, en cuanto, hasta que, desde que"
+    ),
+    joiners=phrases("y, e, o, u"),
+    determiners=phrases("mi, mis, tu, tus, un, una, unos, unas, el, la, los, las, dos, tres, cuatro, cinco"),
     complete=phrases(
         "o no, y tú, no es así, ya voy, sí quiero, ahí está, aquí está, ya está, no hay, no puedo, "
         "no quiero, algo más, nada más, uno más, un poco más, por lo menos, al menos, y ya, así es, es más, "

@@ -92,6 +92,12 @@ class TurnWords:
     """Want a preposition and no other object, so that "what are you looking for" lacks nothing."""
     particles: dict[str, frozenset[str]] = field(default_factory=dict)
     """A word that seems to want more -> verbs that it may belong to: "turn the light *on*"."""
+    subordinators: frozenset[str] = _NONE
+    """Begin a clause that the main one follows: "if", "before"."""
+    joiners: frozenset[str] = _NONE
+    """Stand before the last thing in a list: "and"."""
+    determiners: frozenset[str] = _NONE
+    """Begin a thing in a list: "my", "two"."""
     complete: frozenset[str] = _NONE
     """Endings that are complete although their last word looks otherwise: "I think so"."""
     unfinished: frozenset[str] = _NONE
