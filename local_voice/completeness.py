@@ -84,7 +84,7 @@ def list_is_open(text: str, language: str) -> str:
     known = turn_words(language)
     items = [words_of(part) for part in re.split("[,.]", text.rstrip(" .!"))]
     items = [item for item in items if item]
-    counts = any(word.isdecimal() or word in DIGITS for item in items[1:] for word in item)
+    counts = bool(items) and all(word.isdecimal() or word in DIGITS for word in items[-1])
     if len(items) < 2 or counts or text.rstrip().endswith("?"):
         return ""
     last = items[-1]
@@ -94,7 +94,7 @@ def list_is_open(text: str, language: str) -> str:
     if whole or len(last) > LONGEST_ITEM or holds_any(last, known.joiners):
         return ""
     several = len(items) > 2 and all(len(item) <= LONGEST_ITEM for item in items[1:])
-    if several or phrase_at(last, 0, known.determiners):
+    if several or last[0].isdecimal() or phrase_at(last, 0, known.determiners):
         return "a list without its last item"
     return ""
 

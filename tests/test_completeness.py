@@ -410,6 +410,7 @@ def test_a_clause_that_waits_for_its_main_one_is_open(text, opens):
         ("Pack my shoes, my coat.", True),
         ("Pack my shoes. My coat.", True),
         ("I need milk, eggs, butter.", True),
+        ("I need some milk, two loaves of bread.", True),
         ("Pack my shoes, my coat and the blue umbrella.", False),
         ("I need milk, eggs, and butter.", False),
         ("Yes, please.", False),
