@@ -1,18 +1,27 @@
-"""The judge of the conversation benchmark is right about sound whose faults are known; then its short form."""
+"""The judge of the conversations is right about sound whose faults are known; then the short form."""
 
 from __future__ import annotations
+
+import asyncio
+import json
 
 import numpy as np
 import pytest
 
+from benchmarks.bench_conversation import measure
+from benchmarks.conversation import plan
 from benchmarks.conversation.alignment import playbacks
 from benchmarks.conversation.caller import Recording, Spoken
 from benchmarks.conversation.heard_words import heard_words
 from benchmarks.conversation.judge import judge
 from benchmarks.conversation.loudness import RATE
+from benchmarks.conversation.pictures import draw_sweep, draw_timeline
 from benchmarks.conversation.script import Action, IntoReply, Quiet, Sound
+from benchmarks.conversation.summary import report
+from benchmarks.conversation.sweep import OPERATING, turns_of
 from benchmarks.conversation.tapes import Take
 from local_voice.events import Message
+from local_voice.settings_sources import load
 
 SECONDS = 20.0
 FADE = RATE // 100
@@ -130,6 +139,16 @@ def test_an_interruption_after_which_the_reply_goes_on_is_missed():
     assert [(one.taken, one.why) for one in found.interruptions] == [(False, "the reply went on")]
 
 
+def test_an_interruption_that_makes_the_reply_waver_is_taken_when_it_stops_in_time():
+    old, new = reply(4.0, seed=1), reply(begun=7.0, seed=2)
+    cut, again = round(1.2 * RATE), round(1.6 * RATE)
+    pieces = [(4.0, faded_out(old.sound[:cut])), (5.6, faded_out(old.sound[cut:again])), (7.0, new.sound)]
+    found = judge(recording(channel(*pieces), [old, new], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    [one] = found.interruptions
+    assert (one.taken, one.wavered) == (True, True)
+    assert one.stop == pytest.approx(0.2, abs=0.01)
+
+
 def test_an_interruption_without_an_answer_is_missed():
     take = reply(4.0)
     sound = channel((4.0, faded_out(take.sound[: round(1.2 * RATE)])))
@@ -174,6 +193,17 @@ def test_a_reply_that_resumes_with_its_very_next_sample_loses_nothing():
     assert (one.outcome, one.lost) == ("resumed", 0)
     assert one.resume == pytest.approx(0.6, abs=0.006)
     assert one.paused == pytest.approx(0.8 - 0.01, abs=0.006)
+
+
+def test_a_reply_that_was_ducked_where_it_is_quiet_loses_nothing():
+    take = reply()
+    at = round(1.2 * RATE)
+    take.sound[at - 400 : at] *= 0.008
+    ducked = take.sound[: at + FADE].copy()
+    ducked[at - 600 :] *= 0.25
+    sound = channel((4.0, faded_out(ducked)), (6.0, faded_in(take.sound[at:])))
+    one = distracted(sound, take)
+    assert (one.outcome, one.lost) == ("resumed", 0)
 
 
 def test_samples_that_a_resumed_reply_skips_are_counted():
@@ -249,3 +279,36 @@ async def test_a_reply_that_was_heard_to_its_end_has_nothing_to_be_off_by():
     take = reply(text=HEARD)
     made = recording(channel((4.0, take.sound)), [take], turn(1.0, 2.0))
     assert await errors(made, "whatever") == []
+
+
+@pytest.mark.models
+def test_the_short_form_finds_no_broken_policy(tmp_path):
+    """Bounds that a loaded machine keeps and a policy that is wrong somewhere does not."""
+    settings = load(None, {}).settings
+    results, points = asyncio.run(measure(plan.quick(), settings, swept=turns_of(plan.quick()), out=tmp_path))
+    verdicts = [result.verdicts for result in results]
+    gaps = [gap.seconds for one in verdicts for gap in one.gaps]
+    assert None not in gaps
+    assert np.median(gaps) < 3.0
+    assert sum(pause.cut_off for one in verdicts for pause in one.pauses) <= 1
+    assert sum(len(one.stray) for one in verdicts) == 0
+    interruptions = [found for one in verdicts for found in one.interruptions]
+    assert sum(found.taken for found in interruptions) >= 1
+    assert all(over.seconds < 1.0 for one in verdicts for over in one.talk_overs)
+    distractors = [found for one in verdicts for found in one.distractors]
+    assert sum(found.outcome in ("cut", "answered") for found in distractors) <= 1
+    assert [found.outcome for found in distractors if found.label == "echo"] in (
+        ["untouched"],
+        ["ducked"],
+        ["resumed"],
+    )
+    assert all(one.error <= 2 for result in results for one in result.heard)
+    assert sum(result.ledger.count("Release") for result in results) >= 10
+    [ours] = [point for point in points if point.setting == OPERATING]
+    assert ours.cut_off <= 0.5
+    made = report(results, points, settings, real_llm=False, load=0.0)
+    made.finish(tmp_path / "result.json")
+    assert json.loads((tmp_path / "result.json").read_text())["rows"]
+    draw_timeline(results[0], tmp_path / "timeline.png")
+    draw_sweep(points, tmp_path / "sweep.png")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".wav", ".json", ".png"}

@@ -26,6 +26,8 @@ FADE_SECONDS = 0.015
 """Left out after a hole, since the sound may be fading in there."""
 SILENT = 3e-4
 """Amplitude below which a sample is silence: -70 dB."""
+NOTHING = 1e-7
+"""Amplitude below which nothing is played at all: even the quiet between words is louder."""
 LOUD_DB = -45.0
 """Frames of a reply from which its loudness in the recording can be told."""
 RECENT_SECONDS = 40.0
@@ -54,7 +56,7 @@ class Playback:
     end: float
     """Seconds of the recording: first and last audible sample."""
     heard: int = 0
-    """Samples of the take up to the last one that was heard."""
+    """Samples of the take up to the last one that was played."""
     holes: list[Hole] = field(default_factory=list)
     gains: list[tuple[float, float]] = field(default_factory=list)
     """(seconds of the recording, loudness relative to the take) for frames in which the take is loud."""
@@ -148,9 +150,9 @@ def _follow(
     playback = Playback(take, onset / RATE, onset / RATE)
     shift = onset - offset
     while True:
-        last, stopped = _run(assistant, sound, onset, shift, playback)
+        last, consumed, stopped = _run(assistant, sound, onset, shift, playback)
         playback.end = last / RATE
-        playback.heard = last - shift
+        playback.heard = consumed - shift
         ahead = np.abs(sound[playback.heard :]) > SILENT
         # What a fade leaves out at the very end was below hearing.
         playback.missed_end = int(np.count_nonzero(ahead)) > FRAME
@@ -168,15 +170,16 @@ def _follow(
 
 def _run(
     assistant: Samples, sound: Samples, onset: int, shift: int, playback: Playback
-) -> tuple[int, int | None]:
-    """While both agree: one past the last audible sample, and where they part (None: at the take's end)."""
-    last = onset
+) -> tuple[int, int, int | None]:
+    """While both agree: one past the last audible sample, one past the last that was not wholly silent, and
+    where they part (None: at the take's end)."""
+    last = consumed = onset
     at = onset
     apart = 0
     while at + FRAME <= len(assistant):
         take_part = sound[at - shift : at - shift + FRAME].astype(np.float64)
         if len(take_part) < FRAME:
-            return last, None
+            return last, consumed, None
         part = assistant[at : at + FRAME].astype(np.float64)
         power, wanted = float(part @ part), float(take_part @ take_part)
         silent, should_sound = power < FRAME * SILENT**2, wanted > FRAME * 10 ** (AUDIBLE_DB / 10)
@@ -186,7 +189,7 @@ def _run(
                 parted = at
             if apart == 2:
                 playback.gains.append((parted / RATE, 0.0))
-                return last, parted
+                return last, consumed, parted
         elif not silent:
             gain = float(part @ take_part) / max(wanted, 1e-12)
             rest = power - gain * float(part @ take_part)
@@ -194,7 +197,7 @@ def _run(
             if apart == 1:
                 parted = at
             if apart == 2:
-                return last, parted
+                return last, consumed, parted
             if apart == 0:
                 heard = np.flatnonzero(np.abs(part) > SILENT)
                 last = at + int(heard[-1]) + 1 if len(heard) else last
@@ -202,8 +205,10 @@ def _run(
                     playback.gains.append((at / RATE, gain))
         else:
             apart = 0
+        if apart == 0 and len(sounding := np.flatnonzero(np.abs(part) > NOTHING)):
+            consumed = at + int(sounding[-1]) + 1
         at += FRAME
-    return last, at
+    return last, consumed, at
 
 
 def _resumed(assistant: Samples, stopped: int, take: Take, takes: Sequence[Take]) -> tuple[int, int] | None:

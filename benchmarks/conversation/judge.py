@@ -21,8 +21,8 @@ BURST_SECONDS = 0.3
 """Silence that divides one utterance of the assistant from the next; its own pauses are 0.22 s."""
 DUCKED = 0.5
 """Loudness from which a reply counts as ducked: -6 dB, half way to the 12 dB that are asked for."""
-MISSED_SECONDS = 1.0
-"""An interruption after which the assistant speaks on for longer was missed."""
+MISSED_SECONDS = 1.5
+"""An interruption after which anything of the reply is heard for longer was missed."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Interruption:
     taken: bool
     why: str = ""
     """What was wrong."""
+    wavered: bool = False
+    """The reply fell silent, went on, and stopped again."""
     playback: Playback | None = None
     """The reply that was interrupted."""
 
@@ -143,7 +145,7 @@ class _Judge:
 
     def _mid_pauses(self, said: Spoken) -> None:
         """Whether the assistant began to speak before the caller was done."""
-        onsets = [a for a, _ in self._audible if said.first_voice < a < said.last_voice]
+        onsets = [p.start for p in self._playbacks if said.first_voice < p.start < said.last_voice]
         voiced = said.voiced
         for (_, pause), (resumed, end) in pairwise(voiced):
             inside = [onset for onset in onsets if pause <= onset < end]
@@ -171,7 +173,7 @@ class _Judge:
         if any(a < end < b for a, b in self._audible):
             return  # they speak at the same time: counted elsewhere
         limit = following.first_voice if following is not None else self._end
-        onset = next((a for a, _ in self._audible if end <= a < limit), None)
+        onset = next((p.start for p in self._playbacks if end <= p.start < limit), None)
         seconds = None if onset is None else onset - end
         self.verdicts.gaps.append(Gap(said.scenario, said.action.label, end, seconds))
 
@@ -192,17 +194,15 @@ class _Judge:
         over = playback.end < start + 0.3 and playback.completed
         last = self._last_audible(start, self._pause_or_end(playback, start))
         stop = None if over or self._hidden(playback, last) else max(0.0, last - start)
-        went_on = [hole for hole in playback.holes if hole.start >= start - 0.05]
+        wavered = any(hole.start >= start - 0.05 for hole in playback.holes)
         why = ""
-        if went_on:
-            why = "the reply went on"
-        elif last - start > MISSED_SECONDS and not over:
-            why = "spoken over"
+        if playback.end - start > MISSED_SECONDS and not over:
+            why = "the reply went on" if wavered else "spoken over"
         elif not answered:
             why = "not answered"
         duck = None if ducked is None or stop is None else ducked - start
         self.verdicts.interruptions.append(
-            Interruption(said.scenario, label, start, duck, stop, not why, why, playback)
+            Interruption(said.scenario, label, start, duck, stop, not why, why, wavered, playback)
         )
 
     def _distractor(self, said: Spoken, following: Spoken | None) -> None:

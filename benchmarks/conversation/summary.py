@@ -103,8 +103,8 @@ def _pauses(made: Report, verdicts: Sequence[Verdicts]) -> None:
         )
     early = _share(pause.before_resuming for pause in pauses)
     made.row("audible before the caller went on", n=len(pauses), share=early)
-    stray = sum(len(verdict.stray) for verdict in verdicts)
-    made.row("began into the caller's voice", n=stray)
+    stray = [f"{verdict.call}, {at:.0f} s" for verdict in verdicts for at in verdict.stray]
+    made.row("began into the caller's voice", n=len(stray), note="; ".join(stray))
     over = [over for verdict in verdicts for over in verdict.talk_overs]
     made.row("talk-over after a wrong release", n=len(over), time=_times(one.seconds for one in over))
 
@@ -116,7 +116,9 @@ def _interruptions(made: Report, verdicts: Sequence[Verdicts]) -> None:
     for label, some in _labelled(found):
         missed = [f"{one.scenario}: {one.why}" for one in some if not one.taken]
         taken = _share((one.taken for one in some), better="more")
-        made.row(f"interruptions taken: {label}", n=len(some), share=taken, note="; ".join(missed))
+        wavered = [f"{one.scenario}: wavered" for one in some if one.taken and one.wavered]
+        note = "; ".join(missed + wavered)
+        made.row(f"interruptions taken: {label}", n=len(some), share=taken, note=note)
 
 
 def _distractors(made: Report, verdicts: Sequence[Verdicts]) -> None:
