@@ -33,7 +33,7 @@ from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings, SttSettings
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.stages import Engine, LanguageModel, Speech, StartupError, TextToSpeech, Transport
+from local_voice.stages import Engine, LanguageModel, Observer, Speech, StartupError, TextToSpeech, Transport
 from local_voice.trace import TraceWriter
 from local_voice.transcript import Transcript
 from local_voice.wake_phrase import hint
@@ -88,14 +88,17 @@ class Assistant:
         self.ready = False
         await self._stack.aclose()
 
-    async def converse(self, transport: Transport, *, trace: Path | None = None) -> Session:
+    async def converse(
+        self, transport: Transport, *, trace: Path | None = None, observer: Observer | None = None
+    ) -> Session:
         """Hold one conversation over an entered transport until the user has gone.
 
         Many may run at once on the shared engines. `trace`: write every event and command to this file.
+        `observer` counts what happens.
         """
         with ExitStack() as stack:
             writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
-            session = Session(self._engines, self.settings, transport, trace=writer)
+            session = Session(self._engines, self.settings, transport, trace=writer, observer=observer)
             await session.run()
         return session
 

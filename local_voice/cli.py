@@ -80,17 +80,19 @@ def serve(context: Context, /, **given: str | None) -> None:
 
 async def _serve(settings: Settings, trace: Path | None) -> None:
     from local_voice import systemd
+    from local_voice.metrics import Metrics
     from local_voice.server import Server
+    from local_voice.trace import numbered
 
-    names = _trace_names(trace)
+    names, metrics = numbered(trace), Metrics()
     with StartProgress() as progress:
         assistant = _assistant(settings, progress)
 
         async def converse(transport: Any) -> None:
-            await assistant.converse(transport, trace=next(names))
+            await assistant.converse(transport, trace=next(names), observer=metrics.conversation())
 
         # The page is there at once, so that a port in use is said before half a minute of loading.
-        async with Server(converse, progress.warming, settings.server) as server:
+        async with Server(converse, progress.warming, settings.server, metrics=metrics) as server:
             terminal.err.print(f"Serving {server.url} (warming up)")
             if server.fingerprint:
                 terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
@@ -102,15 +104,6 @@ async def _serve(settings: Settings, trace: Path | None) -> None:
                 finally:
                     systemd.tell("STOPPING=1")
                     await server.drain()
-
-
-def _trace_names(trace: Path | None) -> Iterator[Path | None]:
-    """The file for each conversation: FILE, FILE-2, FILE-3 ... before the suffix."""
-    yield trace
-    number = 2
-    while True:
-        yield trace.with_stem(f"{trace.stem}-{number}") if trace else None
-        number += 1
 
 
 @app.command()

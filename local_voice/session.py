@@ -52,6 +52,8 @@ from local_voice.stages import (
     LanguageModel,
     Mode,
     Notice,
+    Notification,
+    Observer,
     Speech,
     SpeechToText,
     StageError,
@@ -95,15 +97,17 @@ class Session:
         transport: Transport,
         *,
         trace: TraceWriter | None = None,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`clock` gives wall-clock seconds, for the timeline alone."""
+        """`observer` counts what happens. `clock` gives wall-clock seconds, for the timeline alone."""
         self.conversation = Conversation(settings)
         self.timeline = Timeline()
         self._engines = engines
         self._settings = settings
         self._transport = transport
         self._trace = trace
+        self._observer = observer
         self._clock = clock
         self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
@@ -143,8 +147,8 @@ class Session:
         stream = vad.stream()
         rechunk = Rechunker(vad.window)
         resampler: Resampler | None = None
-        self._transport.notify(Status("listening"))
-        self._transport.notify(Mode(self._settings.turn.mode))
+        self._notify(Status("listening"))
+        self._notify(Mode(self._settings.turn.mode))
         async for chunk in self._transport.incoming():
             if self._transport.echo != self._echo:  # a client says after a moment what it does about it
                 self._echo = self._transport.echo
@@ -165,22 +169,23 @@ class Session:
         """Tell the judgement what happened and carry out what it answers."""
         now = self._tape.seconds
         commands = self.conversation.handle(event, now)
-        if self._trace is not None:
-            self._trace.write(now, event, commands)
+        for witness in (self._trace, self._observer):
+            if witness is not None:
+                witness.write(now, event, commands)
         if isinstance(event, PlaybackStarted):
             self._playback_started(event)
         elif isinstance(event, PlaybackEnded):
             self._playback_ended(event)
         elif isinstance(event, StageFailed):
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
-            self._transport.notify(Notice(event.reason))
+            self._notify(Notice(event.reason))
         for command in commands:
             log.debug("%.3f s: %s %s", now, type(command).__name__, getattr(command, "why", ""))
             self._obey(command)
         self._caption_message()
         if self.conversation.state != self._status:
             self._status = self.conversation.state
-            self._transport.notify(Status(self.conversation.state))
+            self._notify(Status(self.conversation.state))
 
     def _obey(self, command: Command) -> None:
         playout = self._transport.playout
@@ -228,7 +233,7 @@ class Session:
                 writer.write(self._engines.apologies[command.text])
                 writer.finish()
                 playout.release(command.turn, command.revision)
-                self._transport.notify(Caption("assistant", command.turn, command.text, final=True))
+                self._notify(Caption("assistant", command.turn, command.text, final=True))
 
     def _start(
         self,
@@ -310,6 +315,11 @@ class Session:
 
     # ---- what the user sees, what the log says --------------------------------------------------------
 
+    def _notify(self, notification: Notification) -> None:
+        self._transport.notify(notification)
+        if self._observer is not None:
+            self._observer.notify(notification)
+
     def _timeline_starts(self, command: Transcribe) -> None:
         """A pause: the clock that a person feels starts when the last voiced window arrived."""
         last_voice = command.end - self._settings.turn.pause_seconds
@@ -323,25 +333,25 @@ class Session:
         if (command.turn, command.revision) == (self.conversation.turn, self.conversation.revision):
             whole = self.conversation.user_text(text)
             if whole:
-                self._transport.notify(Caption("user", command.turn, whole, final=False))
+                self._notify(Caption("user", command.turn, whole, final=False))
 
     def _caption_message(self) -> None:
         """What the user said is final when it enters the history."""
         last = self.conversation.history[-1] if self.conversation.history else None
         if last is not self._shown and last is not None and last.role == "user":
-            self._transport.notify(Caption("user", self.conversation.turn, last.content, final=True))
+            self._notify(Caption("user", self.conversation.turn, last.content, final=True))
         self._shown = last
 
     def _playback_started(self, event: PlaybackStarted) -> None:
         self.timeline.mark("playback", self._clock())
         log.info("turn %d: %s; ended by %s", event.turn, self.timeline.line(), self._ended_because)
-        self._transport.notify(Timing(event.turn, self.timeline.since("last_voice")))
+        self._notify(Timing(event.turn, self.timeline.since("last_voice")))
 
     def _playback_ended(self, event: PlaybackEnded) -> None:
         self._caption = None
         if event.heard:
             caption = Caption("assistant", event.turn, event.heard, final=True, interrupted=event.interrupted)
-            self._transport.notify(caption)
+            self._notify(caption)
 
     def _caption_heard(self) -> None:
         """Show the reply's words as they are heard."""
@@ -353,7 +363,7 @@ class Session:
         caption = Caption("assistant", turn, text, final=False)
         if text and caption != self._caption:
             self._caption = caption
-            self._transport.notify(caption)
+            self._notify(caption)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
 from local_voice.audio import AudioChunk, Samples
-from local_voice.events import Message, PushToTalk, Stage, StopSpeaking
+from local_voice.events import Command, Event, Message, PushToTalk, Stage, StopSpeaking
 from local_voice.playout import Playout
 from local_voice.speakable import Clause
 from local_voice.transcript import Transcript, Word
@@ -169,6 +169,18 @@ Notification: TypeAlias = Caption | Status | Timing | Notice | Mode
 
 Control: TypeAlias = PushToTalk | StopSpeaking
 """What a user can press."""
+
+
+class Observer(Protocol):
+    """Counts what happens in one conversation."""
+
+    def write(self, now: float, event: Event, commands: Sequence[Command]) -> None:
+        """At `now` seconds of audio the conversation was told `event` and answered `commands`."""
+        ...
+
+    def notify(self, notification: Notification) -> None:
+        """What the user was shown."""
+        ...
 
 
 class RemovesEcho(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +62,15 @@ class TraceWriter:
 
     def _put(self, line: dict[str, object]) -> None:
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def numbered(trace: Path | None) -> Iterator[Path | None]:
+    """The file of each conversation: FILE, FILE-2, FILE-3 ... before the suffix."""
+    yield trace
+    number = 2
+    while True:
+        yield trace.with_stem(f"{trace.stem}-{number}") if trace else None
+        number += 1
 
 
 def replay(path: Path) -> list[str]:

@@ -186,13 +186,21 @@ class HandTransport(Entered):
 
 @asynccontextmanager
 async def conversation(
-    stt: ScriptedStt, llm: ScriptedLlm, *, settings: Settings | None = None, trace=None, turn: float = 0.95
+    stt: ScriptedStt,
+    llm: ScriptedLlm,
+    *,
+    settings: Settings | None = None,
+    trace=None,
+    observer=None,
+    turn: float = 0.95,
 ) -> AsyncIterator[tuple[HandTransport, Session]]:
     """A running session on scripted engines; leaves when the block ends."""
     transport = HandTransport()
     apologies = {text: Speech(tone(text).samples, ()) for text in SENTENCES}
     engines = Engines(LevelVad(), ScriptedTurn(turn), stt, llm, ToneTts(), apologies)
-    session = Session(engines, settings or Settings(), transport, trace=trace, clock=lambda: 0.0)
+    session = Session(
+        engines, settings or Settings(), transport, trace=trace, observer=observer, clock=lambda: 0.0
+    )
     running = asyncio.create_task(session.run())
     await settle()
     try:

@@ -17,6 +17,7 @@ from local_voice.ask import Answer
 from local_voice.audio import write_wav
 from local_voice.stages import StartupError
 from local_voice.terminal import PullProgress, StartProgress
+from local_voice.trace import numbered
 
 COMMANDS = ("serve", "talk", "ask", "models", "settings", "doctor", "replay", "hide-words", "devices")
 
@@ -316,7 +317,7 @@ class FakeServer:
 
     calls: list[str] = []  # noqa: RUF012
 
-    def __init__(self, converse, warming, settings):
+    def __init__(self, converse, warming, settings, metrics=None):
         self.settings, self.warming, self.url = settings, warming, f"http://localhost:{settings.port}/"
         self.invitation, self.fingerprint = f"{self.url}#token=abc", ""
         FakeServer.calls = []
@@ -371,13 +372,13 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(monkeypatch, capsys, bu
 
 
 def test_each_conversation_of_a_server_has_a_trace_of_its_own():
-    names = cli._trace_names(Path("folder/talk.jsonl"))
+    names = numbered(Path("folder/talk.jsonl"))
     assert [next(names) for _ in range(3)] == [
         Path("folder/talk.jsonl"),
         Path("folder/talk-2.jsonl"),
         Path("folder/talk-3.jsonl"),
     ]
-    assert next(cli._trace_names(None)) is None
+    assert next(numbered(None)) is None
 
 
 def test_models_list_names_roles_and_the_folder(capsys, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from fakes import RATE, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
 from virtual_time import run
 
-from local_voice.events import Message
+from local_voice.events import Message, Release
 from local_voice.playout import FADE_SECONDS
 from local_voice.sentences import APOLOGIES
 from local_voice.settings import Settings
@@ -28,6 +28,27 @@ async def test_a_question_is_answered_and_remembered():
         assert states == ["listening", "hearing", "thinking", "speaking", "listening"]
         assert of_kind(Caption, user.notifications)[-1] == Caption("assistant", 1, "It is noon.", final=True)
         assert len(of_kind(Timing, user.notifications)) == 1
+
+
+async def test_an_observer_sees_the_decisions_and_what_the_user_is_shown():
+    class Witness:
+        def __init__(self) -> None:
+            self.commands: list[object] = []
+            self.shown: list[object] = []
+
+        def write(self, now, event, commands) -> None:
+            self.commands += commands
+
+        def notify(self, notification) -> None:
+            self.shown.append(notification)
+
+    witness = Witness()
+    llm = ScriptedLlm("It is |noon.")
+    async with conversation(ScriptedStt("What time is it?"), llm, observer=witness) as (user, _):
+        await user.ask()
+        await user.listen(1.0)
+        assert len(of_kind(Release, witness.commands)) == 1
+        assert witness.shown == user.notifications
 
 
 async def test_a_transcript_that_comes_after_the_turn_is_over_is_still_answered():
