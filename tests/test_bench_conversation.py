@@ -268,6 +268,12 @@ async def test_the_history_of_a_cut_reply_is_compared_with_what_can_be_heard():
 async def test_a_word_that_whisper_mishears_does_not_end_the_count():
     made = cut_reply(1.5, "boil some fresh water and warm")
     assert await errors(made, "Boil sum fresh water and warm") == [0]
+    assert await errors(made, "Oil some fresh waters and warn") == [0]
+
+
+async def test_half_a_word_is_no_word():
+    made = cut_reply(1.5, "boil some fresh water and")
+    assert await errors(made, "Boil some fresh water and w.") == [0]
 
 
 async def test_a_reply_that_the_history_forgot_counts_with_all_its_words():

@@ -60,8 +60,15 @@ class Playback:
     holes: list[Hole] = field(default_factory=list)
     gains: list[tuple[float, float]] = field(default_factory=list)
     """(seconds of the recording, loudness relative to the take) for frames in which the take is loud."""
+    shifts: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds of the recording, samples by which the recording is ahead of the take from there on)."""
     missed_end: bool = True
     """Something of it was still to come."""
+
+    def sample(self, at: float) -> int:
+        """The sample of the take that is heard, or would be next, at a time of the recording."""
+        shift = next(shift for since, shift in reversed(self.shifts) if since <= at or since == self.start)
+        return max(0, round(at * RATE) - shift)
 
     @property
     def completed(self) -> bool:
@@ -150,6 +157,7 @@ def _follow(
     playback = Playback(take, onset / RATE, onset / RATE)
     shift = onset - offset
     while True:
+        playback.shifts.append((onset / RATE, shift))
         last, consumed, stopped = _run(assistant, sound, onset, shift, playback)
         playback.end = last / RATE
         playback.heard = consumed - shift

@@ -257,8 +257,8 @@ class _Judge:
     def _hidden(playback: Playback, last: float) -> bool:
         """The reply itself would have been silent just after `last`, the last that was heard of it."""
         assert playback.take is not None
-        shown = playback.heard + round((last - playback.end) * RATE)
-        ahead = playback.take.sound[max(0, shown) : shown + round(0.02 * RATE)]
+        shown = playback.sample(last)
+        ahead = playback.take.sound[shown : shown + round(0.02 * RATE)]
         return not extents(ahead, AUDIBLE_DB)
 
     def _last_audible(self, start: float, end: float) -> float:
