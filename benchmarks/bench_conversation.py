@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks import report as reports
-from benchmarks.conversation import plan
+from benchmarks.conversation import plan, voices
 from benchmarks.conversation.caller import Caller
 from benchmarks.conversation.heard_words import heard_words
 from benchmarks.conversation.judge import judge
@@ -119,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     settings = reports.settings(chosen)
     load = os.getloadavg()[0]
+    if not chosen.quick and (packages := voices.missing()):
+        sys.exit(f"some callers have no voice: sudo apt-get install {' '.join(packages)}")
     calls = plan.quick() if chosen.quick else plan.full()
     if chosen.only:
         calls = [only(call, chosen.only) for call in calls]

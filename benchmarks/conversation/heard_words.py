@@ -100,7 +100,7 @@ def _covered(heard: list[str], written: list[str]) -> int:
 
 
 def _edits(one: str, other: str) -> npt.NDArray[np.int64]:
-    """Letters to change, add or drop to make `one` of each beginning of `other`, shape `(len(other) + 1,)`."""
+    """Letters to change, add or drop between `one` and each beginning of `other`: `(len(other) + 1,)`."""
     row = list(range(len(other) + 1))
     for number, letter in enumerate(one, start=1):
         before, row = row, [number]

@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.summary import Result
@@ -29,7 +30,7 @@ SHOWN = {
     "Interrupt": "#b3261e",
     "Say": "#6a3fb5",
 }
-"""Decisions in the timeline, and their colours; drafts are small dots."""
+"""Decisions in the timeline, and their colours; drafts are dots."""
 ROW_SECONDS = 20.0
 ENVELOPE = RATE // 100
 
@@ -83,11 +84,16 @@ def draw_timeline(result: Result, path: Path, *, start: float = 0.0, seconds: fl
         _said(axes, result, first)
         _decisions(axes, result, first)
         axes.set_xlim(first, first + ROW_SECONDS)
-        axes.set_ylim(-1.55, 1.75)
+        axes.set_ylim(-1.55, 1.6)
         axes.set_yticks([0.5, -0.6], ["caller", "assistant"])
         axes.spines[["top", "right", "left"]].set_visible(False)
     panels[-1].set_xlabel("seconds")
-    figure.suptitle(f"{recording.call}: both voices and the session's decisions; dots: drafts", color=INK)
+    figure.suptitle(f"{recording.call}: both voices and the session's decisions", color=INK)
+    lines = [Line2D([], [], color=colour, label=name) for name, colour in SHOWN.items()]
+    dot = Line2D([], [], color="#9aa5b1", marker=".", ls="", label="Draft")
+    panels[0].legend(
+        handles=[dot, *lines], ncols=len(lines) + 1, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1)
+    )
     figure.savefig(path, dpi=100)
 
 
@@ -121,6 +127,4 @@ def _decisions(axes: Axes, result: Result, first: float) -> None:
         if decision.name == "Draft":
             axes.plot(decision.wall, 1.15, ".", color="#9aa5b1", ms=5)
         elif decision.name in SHOWN:
-            colour = SHOWN[decision.name]
-            axes.axvline(decision.wall, 0.06, 0.84, color=colour, lw=1.2)
-            axes.text(decision.wall, 1.62, decision.name, fontsize=7, color=colour, rotation=35, clip_on=True)
+            axes.axvline(decision.wall, 0.06, 0.9, color=SHOWN[decision.name], lw=1.4)

@@ -44,7 +44,7 @@ SYNTHESISERS = (SLT, RMS, ESPEAK, FESTIVAL, AWB, ESPEAK_GB)
 
 
 def quick() -> list[Call]:
-    """About 100 s: what a broken policy would stumble over. Needs flite and espeak-ng alone."""
+    """About 80 s: what a broken policy would stumble over. Needs flite alone."""
     rng = np.random.default_rng(7)
     return [
         Call(

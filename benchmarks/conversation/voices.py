@@ -23,8 +23,20 @@ LEVEL_DB = -23.0
 SENTENCES = Path(__file__).parent.parent.parent / "tests" / "data"
 COMMANDS = Path("/usr/share/pocketsphinx/test/data")
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-PACKAGES = ("flite", "espeak-ng", "festival", "festvox-kdlpc16k", "pocketsphinx-testdata")
-"""Debian packages that hold the voices; `asterisk-core-sounds-en-gsm` too, for the full run."""
+NEEDED = {
+    "flite": Path("/usr/bin/flite"),
+    "espeak-ng": Path("/usr/bin/espeak-ng"),
+    "festival": Path("/usr/bin/text2wave"),
+    "festvox-kdlpc16k": Path("/usr/share/festival/voices/english/ked_diphone"),
+    "pocketsphinx-testdata": COMMANDS,
+    "asterisk-core-sounds-en-gsm": PROMPTS,
+}
+"""Debian packages that hold the voices, and where they put them. The short form needs the first alone."""
+
+
+def missing() -> list[str]:
+    """Packages to install before everybody can speak."""
+    return [package for package, path in NEEDED.items() if not path.exists()]
 
 
 def levelled(samples: Samples, decibels: float = LEVEL_DB) -> Samples:
