@@ -118,6 +118,7 @@ class Session:
         self._judging: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._over = False
         self._echo = False
         self._shown: Message | None = None
         """The newest message of the history, as far as its caption has been shown."""
@@ -136,6 +137,7 @@ class Session:
             try:
                 await self._listen()
             finally:
+                self._over = True
                 self._transport.playout.on_event = lambda event: None
                 self._transport.on_control = lambda event: None
                 for task in (self._partial, self._final, self._judging, self._reply, self._warming):
@@ -167,6 +169,8 @@ class Session:
 
     def _tell(self, event: Event) -> None:
         """Tell the judgement what happened and carry out what it answers."""
+        if self._over:  # the user has gone, and no new work may begin
+            return
         now = self._tape.seconds
         commands = self.conversation.handle(event, now)
         for witness in (self._trace, self._observer):

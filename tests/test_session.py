@@ -7,7 +7,7 @@ import pytest
 from fakes import RATE, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
 from virtual_time import run
 
-from local_voice.events import Message, Release
+from local_voice.events import FinalTranscript, Message, Release
 from local_voice.playout import FADE_SECONDS
 from local_voice.sentences import APOLOGIES
 from local_voice.settings import Settings
@@ -203,6 +203,17 @@ async def test_leaving_in_the_middle_of_everything_ends_the_session():
         assert llm.running == 1
     await settle()
     assert llm.running == 0
+
+
+async def test_what_an_engine_says_after_the_user_has_left_starts_nothing():
+    stt, llm = ScriptedStt("Tell me."), ScriptedLlm()
+    stt.gate.clear()
+    async with conversation(stt, llm) as (user, session):
+        await user.hear("#" * 20 + "...")
+    session._tell(FinalTranscript(1, 0, "Tell me."))
+    await settle()
+    assert llm.prompts == []
+    assert session.conversation.history == []
 
 
 async def test_partial_words_are_shown_while_the_user_speaks():
