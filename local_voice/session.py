@@ -169,8 +169,6 @@ class Session:
 
     def _tell(self, event: Event) -> None:
         """Tell the judgement what happened and carry out what it answers."""
-        if self._over:  # the user has gone, and no new work may begin
-            return
         now = self._tape.seconds
         commands = self.conversation.handle(event, now)
         for witness in (self._trace, self._observer):
@@ -183,7 +181,7 @@ class Session:
         elif isinstance(event, StageFailed):
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
             self._notify(Notice(event.reason))
-        for command in commands:
+        for command in commands if not self._over else ():  # no new work for a user who has gone
             log.debug("%.3f s: %s %s", now, type(command).__name__, getattr(command, "why", ""))
             self._obey(command)
         self._caption_message()
