@@ -255,6 +255,9 @@ class Conversation:
         return []
 
     def _transcribed(self, user: UserTurn, text: str, now: float) -> list[Command]:
+        if self._memory.is_not_the_users(user, text):
+            self._close_turn(now)
+            return []
         text = self._memory.own_words(user, text)
         user.transcript = "" if invented(text, self._memory.language, user.voiced_seconds) else text
         if self._reply is not None:
@@ -411,6 +414,7 @@ class Conversation:
         if self._overlap is not None:  # what began under the reply is a turn of its own now
             self._overlap = None
             user.fixed.clear()
+            user.cut_off = False
         return self._transcribed(user, user.transcript, now) if user.transcript is not None else []
 
     # ---- the talk key and the button -------------------------------------------------------------------

@@ -22,6 +22,8 @@ FULL_WEIGHT = 10.0
 """Sounds from which on so many may differ; of half as many, half the share."""
 QUESTION_MISFIT = 0.15
 """The same for a question where the assistant asks none."""
+SOFT_MISFIT = 1.5
+"""So many times more may differ in what is clearly softer than the user."""
 WORD_MISFIT = 0.5
 """A word of which more differs than this is not the assistant's."""
 OWN_MISFIT = 0.15
@@ -36,9 +38,11 @@ _LONG_NUMBER = "#"
 _SAID_IN_ONE_WORD = frozenset(str(value) for value in NUMBERS.values() if value < 100)
 
 
-def is_echo(transcript: str, spoken: str, language: str) -> bool:
+def is_echo(transcript: str, spoken: str, language: str, *, soft: bool = False) -> bool:
     """Whether all of `transcript` is what the assistant is saying.
 
+    `soft`: it was softer than this user speaks, so that it may fit worse and may even be "please stop", where
+    the assistant says "trees stop".
     `spoken`: text of the reply around the playback position, or all of it (a short sentence is laid over 30
     words of it in 2 ms). Answers, stop and question words that the assistant does not say at this place are
     the user's, and so are a few backchannels alone.
@@ -46,7 +50,7 @@ def is_echo(transcript: str, spoken: str, language: str) -> bool:
     known = turn_words(language)
     words = words_of(transcript)
     users_own = known.answers | known.backchannels | known.stops | known.hums
-    if len(words) < 2 * FEWEST_WORDS and skip_phrases(words, 0, users_own) == len(words):
+    if not soft and len(words) < 2 * FEWEST_WORDS and skip_phrases(words, 0, users_own) == len(words):
         return False
     heard = _laid_over(transcript, spoken)
     if not heard or (len(heard) == 1 and (len(words[0]) < SHORTEST_ECHO or heard[0].is_number)):
@@ -54,7 +58,7 @@ def is_echo(transcript: str, spoken: str, language: str) -> bool:
     asks = _asks(transcript, spoken)
     if asks and len(heard) < 2 * FEWEST_WORDS:
         return False
-    return _echoed(heard, known) == len(heard) and _fits(heard, asks=asks)
+    return _echoed(heard, known) == len(heard) and _fits(heard, asks=asks, soft=soft)
 
 
 def without_echo(transcript: str, spoken: str, language: str = "") -> str:
@@ -145,9 +149,11 @@ def _echoed(heard: list[_Piece], known: TurnWords) -> int:
     return len(heard)
 
 
-def _fits(heard: list[_Piece], *, asks: bool) -> bool:
+def _fits(heard: list[_Piece], *, asks: bool, soft: bool = False) -> bool:
     whole = sum(piece.weight for piece in heard)
     misfit = min(LARGEST_MISFIT * whole / FULL_WEIGHT, QUESTION_MISFIT if asks else LARGEST_MISFIT)
+    if soft:
+        misfit *= SOFT_MISFIT
     return whole > 0 and sum(piece.cost for piece in heard) <= misfit * whole
 
 

@@ -88,10 +88,16 @@ class Memory:
             self.language,
             spoken=said,
             asked=said.rstrip().endswith("?"),
+            echo=self.echo,
             voiced_seconds=user.voiced_seconds,
             below_user_db=0.0 if self._level is None else self._level - user.level,
             turn=self._settings,
         )
+
+    def is_not_the_users(self, user: UserTurn, text: str) -> bool:
+        """Whether a turn that began under a reply, which has ended since, was its echo or a television."""
+        committed = user.interrupts or user.cut_off or user.fixed
+        return any(user.under) and not committed and self.verdict(user, text) in ("echo", "background")
 
     def _said(self, reply: tuple[int, int]) -> str:
         """The reply with the floor, as far as it is written; without one, what the assistant said last."""

@@ -104,6 +104,7 @@ def verdict(
     *,
     spoken: str,
     asked: bool,
+    echo: bool,
     voiced_seconds: float,
     below_user_db: float,
     turn: TurnSettings,
@@ -111,11 +112,12 @@ def verdict(
     """What words recognised under a reply are.
 
     `spoken`: text of the reply, as far as it is known. `asked`: the assistant has just asked something.
-    `voiced_seconds`: how much of the sound was voice. `below_user_db`: how much softer it was than the user.
+    `echo`: the microphone may hear the assistant. `voiced_seconds`: how much of the sound was voice.
+    `below_user_db`: how much softer it was than the user.
     """
     if not text or invented(text, language, voiced_seconds):
         return "nothing"
-    if is_echo(text, spoken, language):
+    if is_echo(text, spoken, language, soft=echo and below_user_db > turn.background_db / 2):
         return "echo"
     if below_user_db > turn.background_db:
         return "background"

@@ -15,6 +15,7 @@ from local_voice.events import (
     PlaybackEnded,
     PlaybackStarted,
     Release,
+    ReplyText,
     Resume,
     StageFailed,
     Transcribe,
@@ -94,6 +95,20 @@ def test_the_assistants_own_words_are_no_interruption():
     assert table.tell(FinalTranscript(2, 0, "there was a king")) == [Resume(1, 0)]
 
 
+@pytest.mark.parametrize(("below", "answer"), [(6.0, Resume), (2.0, Interrupt)])
+def test_a_soft_stop_that_the_assistant_is_saying_itself_is_its_echo(below, answer):
+    table = Table()
+    table.tell(EchoPossible(True))
+    table.ask("Why do leaves change their colour?")
+    table.tell(ReplyText(1, 0, "In autumn the trees stop making the green that feeds them."))
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("." * 120)
+    table.level = -below
+    table.hear("#" * 12 + "..")
+    (command,) = only(answer, table.tell(FinalTranscript(2, 0, "Please stop.")))
+    assert command == answer(1, 0)
+
+
 def test_stop_is_answered_by_silence():
     table = replying()
     table.hear("#" * 12 + "..")
@@ -168,6 +183,19 @@ def test_a_sound_that_outlasts_the_reply_is_a_turn_of_its_own():
     table.hear("#" * 10 + "..")
     (draft,) = table.tell(FinalTranscript(2, 0, "And then?"))
     assert [m.content for m in draft.messages[1:]] == ["Once upon a time there was a king.", "And then?"]
+
+
+@pytest.mark.parametrize(("text", "level"), [("There was a king.", 0.0), ("And now the weather.", -20.0)])
+def test_an_echo_or_a_television_that_outlasts_the_reply_is_no_turn(text, level):
+    table = replying()
+    table.hear("." * 3)
+    table.level = level
+    table.hear("##")
+    table.tell(PlaybackEnded(1, 0, "Once upon a time there was a king.", interrupted=False))
+    table.hear("#" * 10 + "..")
+    assert table.tell(FinalTranscript(2, 0, text)) == []
+    assert table.conversation.state == "listening"
+    assert len(table.conversation.history) == 2
 
 
 def test_a_recogniser_that_fails_under_a_reply_lets_it_go_on():
