@@ -67,12 +67,32 @@ def test_of_the_last_few_reports_the_slowest_counts_and_then_is_forgotten():
 
 def test_reports_that_cannot_be_true_are_ignored_and_counted():
     ear = FarEnd(RATE)
-    send(ear, 2.0)
-    ear.reported(2 * RATE - 5_000, 0.0)
-    for impossible in (2 * RATE + 1, 2 * RATE - 5_001, -1, 2**31):
+    send(ear, 4.0)
+    ear.reported(4 * RATE - 5_000, 0.0)
+    for impossible in (4 * RATE + 1, 4 * RATE - 5_001 - round(LONGEST_SECONDS * RATE), -1, 2**31):
         ear.reported(impossible, 0.0)
     assert ear.ignored == 4
     assert ear.seconds == pytest.approx(exactly(5_000, 0.0))
+
+
+def test_before_the_first_sample_there_is_nothing_to_step_back_to():
+    ear = FarEnd(RATE)
+    send(ear, 1.0)
+    ear.reported(960, 0.0)
+    ear.reported(-1, 0.0)
+    assert ear.ignored == 1
+
+
+def test_a_small_step_back_means_that_the_ear_is_further_behind():
+    ear = FarEnd(RATE)
+    send(ear, 2.0)
+    ear.reported(2 * RATE - 4_800, 0.0)
+    ear.reported(2 * RATE - 6_720, 0.0)
+    assert ear.ignored == 0
+    assert ear.seconds == pytest.approx(exactly(6_720, 0.0))
+    for _ in range(REPORTS):
+        ear.reported(2 * RATE - 4_800, 0.0)
+    assert ear.seconds == pytest.approx(exactly(4_800, 0.0))
 
 
 def test_an_ear_that_stands_still_is_followed_up_to_a_limit():
@@ -129,15 +149,15 @@ def test_timestamps_are_mapped_across_their_wrap(origin):
 )
 def test_whatever_is_reported_the_delay_stays_in_bounds_and_never_counts_what_was_not_reported(steps):
     ear = FarEnd(RATE)
-    furthest = None
     for kind, value in steps:
         if kind in ("send", "quiet"):
             ear.sent(value, voice=kind == "send")
         else:
             sample = value if kind == "report" else ear._sent - value
-            possible = (furthest or 0) <= sample <= ear._sent
+            ignored = ear.ignored
             ear.reported(sample, 0.0)
-            furthest = sample if possible else furthest
-            if furthest is not None and ear.seconds < LONGEST_SECONDS and possible:
-                assert ear._sent - ear.seconds * RATE <= furthest
+            possible = ear.ignored == ignored
+            assert not possible or 0 <= sample <= ear._sent
+            if possible and ear.seconds < LONGEST_SECONDS:
+                assert ear._sent - ear.seconds * RATE <= sample
         assert 0.0 <= ear.seconds <= LONGEST_SECONDS

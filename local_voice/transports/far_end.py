@@ -83,9 +83,12 @@ class FarEnd:
     def reported(self, sample: int, latency: float | None) -> None:
         """The client has handed sample number `sample` to its output, `latency` seconds before the ear.
 
-        What can't be true is ignored: a sample that has not been sent, or one before the last reported.
+        A step back is believed as long as it is small: a jitter buffer that has bridged a hole may play on
+        from before it, and then the ear is further behind. What can't be true is ignored: a sample that has
+        not been sent, or one further back than the longest delay.
         """
-        if not self._played <= sample <= self._sent:
+        earliest = max(0, self._played - round(LONGEST_SECONDS * self._rate))
+        if not earliest <= sample <= self._sent:
             self.ignored += 1
             return
         self._played = sample

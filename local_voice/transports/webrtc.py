@@ -206,9 +206,8 @@ class WebRtcTransport:
                     self._far_end.estimated(delay)
                     self._set_delay()
                 self._send({"type": "pong"})
-            case Played(timestamp, latency):
-                self._far_end.reported(sample_of(timestamp, *self._sent), latency)
-                self._set_delay()
+            case Played() as played:
+                self._on_played(played)
             case Hello() as hello:
                 self._on_hello(hello)
             case PushToTalk() | StopSpeaking() as control:
@@ -216,6 +215,13 @@ class WebRtcTransport:
                 asyncio.get_running_loop().call_soon(self.on_control, control)
             case Bye():
                 self._close_soon("it said goodbye", last_words=False)
+
+    def _on_played(self, played: Played) -> None:
+        sample, ignored = sample_of(played.timestamp, *self._sent), self._far_end.ignored
+        self._far_end.reported(sample, played.latency)
+        self._set_delay()
+        if self._far_end.ignored > ignored:
+            log.debug("the client says it has played sample %d of %d: ignored", sample, self._sent[1])
 
     def _on_hello(self, hello: Hello) -> None:
         self.echo = not hello.echo_cancellation
