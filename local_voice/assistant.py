@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -89,16 +89,23 @@ class Assistant:
         await self._stack.aclose()
 
     async def converse(
-        self, transport: Transport, *, trace: Path | None = None, observer: Observer | None = None
+        self,
+        transport: Transport,
+        *,
+        trace: Path | None = None,
+        observer: Observer | None = None,
+        before: Sequence[Message] = (),
     ) -> Session:
         """Hold one conversation over an entered transport until the user has gone.
 
         Many may run at once on the shared engines. `trace`: write every event and command to this file.
-        `observer` counts what happens.
+        `observer` counts what happens. `before`: what was said and heard on a connection that broke.
         """
         with ExitStack() as stack:
             writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
-            session = Session(self._engines, self.settings, transport, trace=writer, observer=observer)
+            session = Session(
+                self._engines, self.settings, transport, trace=writer, observer=observer, before=before
+            )
             await session.run()
         return session
 

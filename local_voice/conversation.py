@@ -28,6 +28,7 @@ from local_voice.endpointing import (
     silence_that_ends,
 )
 from local_voice.events import (
+    ChooseMode,
     Command,
     Draft,
     EchoPossible,
@@ -42,11 +43,13 @@ from local_voice.events import (
     PushToTalk,
     Release,
     ReplyText,
+    Resumed,
     Say,
     StageFailed,
     StopSpeaking,
     Transcribe,
     TurnCompletion,
+    Typed,
     VoiceActivity,
     Warm,
     Withdraw,
@@ -149,6 +152,12 @@ class Conversation:
                 return self._press(now) if event.down else self._let_go(now)
             case StopSpeaking():
                 return self._silence("the user pressed the button")
+            case Typed() if event.text.strip():
+                return self._typed(event.text.strip(), now)
+            case ChooseMode():
+                self._settings = self._settings.model_copy(update={"mode": event.name})
+            case Resumed():
+                self.history[:0] = event.messages
         return []
 
     # ---- the user's side ------------------------------------------------------------------------------
@@ -219,7 +228,8 @@ class Conversation:
         commands: list[Command] = []
         if user.drafted is not None:
             commands.append(Withdraw(self.turn, self.revision, "the user went on"))
-        if user.transcript and start - user.segment_start >= self._settings.segment_seconds:
+        long = start - user.segment_start >= self._settings.segment_seconds
+        if user.transcript and (long or user.typed):
             user.fix_segment(max(user.pause_end, start - self._settings.pre_roll_seconds))
         user.go_on()
         self.revision += 1
@@ -259,7 +269,8 @@ class Conversation:
             self._close_turn(now)
             return []
         text = self._memory.own_words(user, text)
-        user.transcript = "" if invented(text, self._memory.language, user.voiced_seconds) else text
+        heard = user.typed or not invented(text, self._memory.language, user.voiced_seconds)
+        user.transcript = text if heard else ""
         if self._reply is not None:
             return []  # it is being cut, and its last words go into the history first
         if not user.text:  # a cough, a door: no turn at all
@@ -417,7 +428,7 @@ class Conversation:
             user.cut_off = False
         return self._transcribed(user, user.transcript, now) if user.transcript is not None else []
 
-    # ---- the talk key and the button -------------------------------------------------------------------
+    # ---- the talk key, the button and the keyboard -----------------------------------------------------
 
     def _press(self, now: float) -> list[Command]:
         if self._key_down:
@@ -444,6 +455,19 @@ class Conversation:
         self._endpointer.reset()
         user.pause_end = now
         return [self._transcribe(user, now, final=True)]
+
+    def _typed(self, text: str, now: float) -> list[Command]:
+        """A written message takes the place of whatever is being said, by either side."""
+        user, commands = self._user, list[Command]()
+        if user is not None and self._overlap is None and user.drafted is not None:
+            commands.append(Withdraw(self.turn, self.revision, "the user wrote instead"))
+        self._close_turn(now)
+        commands += self._silence("the user wrote")
+        self.turn += 1
+        self.revision = 0
+        self._user = UserTurn(now, now, pause_end=now, typed=True, interrupts=self._reply is not None)
+        self._user.transcript, self._user.ended = text, "the user wrote it"
+        return [*commands, *self._transcribed(self._user, text, now)]
 
     def _silence(self, why: str) -> list[Command]:
         """Cut the reply, whoever may be speaking."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Stage: TypeAlias = Literal["stt", "llm", "tts"]
+TurnMode: TypeAlias = Literal["full_duplex", "half_duplex", "push_to_talk"]
+"""How turns are taken: listening while speaking, or not, or only while the talk key is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,27 @@ class StopSpeaking:
     """The user pressed the button that silences the assistant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The user wrote a message instead of saying it: a whole turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseMode:
+    """The user wants turns to be taken in another way from now on."""
+
+    name: TurnMode
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What was said and heard before the connection broke; comes first of all."""
+
+    messages: tuple[Message, ...]
+
+
 Event: TypeAlias = (
     EchoPossible
     | VoiceActivity
@@ -141,6 +164,9 @@ Event: TypeAlias = (
     | StageFailed
     | PushToTalk
     | StopSpeaking
+    | Typed
+    | ChooseMode
+    | Resumed
 )
 
 

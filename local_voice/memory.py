@@ -65,7 +65,7 @@ class Memory:
 
     def addressed(self, user: UserTurn) -> str | None:
         """What was said to the assistant; None if the turn was not meant for it."""
-        if not self._settings.wake_phrase:
+        if user.typed or not self._settings.wake_phrase:
             return user.text
         said = after_wake_phrase(user.text, self._settings.wake_phrase)
         return user.text if said is None and user.start < self.attentive_until else said

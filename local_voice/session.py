@@ -11,13 +11,14 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from local_voice.audio import Rechunker, Resampler, Tape, level
 from local_voice.conversation import Conversation
 from local_voice.events import (
+    ChooseMode,
     Command,
     Draft,
     Duck,
@@ -34,11 +35,13 @@ from local_voice.events import (
     Release,
     ReplyText,
     Resume,
+    Resumed,
     Say,
     Stage,
     StageFailed,
     Transcribe,
     TurnCompletion,
+    Typed,
     VoiceActivity,
     Warm,
     Withdraw,
@@ -98,9 +101,13 @@ class Session:
         *,
         trace: TraceWriter | None = None,
         observer: Observer | None = None,
+        before: Sequence[Message] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`observer` counts what happens. `clock` gives wall-clock seconds, for the timeline alone."""
+        """`observer` counts what happens. `before`: what was said and heard on a connection that broke.
+
+        `clock` gives wall-clock seconds, for the timeline alone.
+        """
         self.conversation = Conversation(settings)
         self.timeline = Timeline()
         self._engines = engines
@@ -119,6 +126,7 @@ class Session:
         self._reply: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._over = False
+        self._before = tuple(before)
         self._echo = False
         self._shown: Message | None = None
         """The newest message of the history, as far as its caption has been shown."""
@@ -138,6 +146,7 @@ class Session:
                 await self._listen()
             finally:
                 self._over = True
+                self._break_off()
                 self._transport.playout.on_event = lambda event: None
                 self._transport.on_control = lambda event: None
                 for task in (self._partial, self._final, self._judging, self._reply, self._warming):
@@ -151,6 +160,8 @@ class Session:
         resampler: Resampler | None = None
         self._notify(Status("listening"))
         self._notify(Mode(self._settings.turn.mode))
+        if self._before:
+            self._tell(Resumed(self._before))
         async for chunk in self._transport.incoming():
             if self._transport.echo != self._echo:  # a client says after a moment what it does about it
                 self._echo = self._transport.echo
@@ -170,6 +181,8 @@ class Session:
     def _tell(self, event: Event) -> None:
         """Tell the judgement what happened and carry out what it answers."""
         now = self._tape.seconds
+        if isinstance(event, Typed):
+            self.timeline.start(self._clock())  # there is no voice to count from
         commands = self.conversation.handle(event, now)
         for witness in (self._trace, self._observer):
             if witness is not None:
@@ -181,6 +194,8 @@ class Session:
         elif isinstance(event, StageFailed):
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
             self._notify(Notice(event.reason))
+        elif isinstance(event, ChooseMode):
+            self._notify(Mode(event.name))
         for command in commands if not self._over else ():  # no new work for a user who has gone
             log.debug("%.3f s: %s %s", now, type(command).__name__, getattr(command, "why", ""))
             self._obey(command)
@@ -188,6 +203,12 @@ class Session:
         if self.conversation.state != self._status:
             self._status = self.conversation.state
             self._notify(Status(self.conversation.state))
+
+    def _break_off(self) -> None:
+        """The user has gone: what they heard of the reply is known all the same."""
+        ended = self._transport.playout.clear(*self.conversation.replying)
+        if ended is not None:
+            self._tell(ended)
 
     def _obey(self, command: Command) -> None:
         playout = self._transport.playout

@@ -12,7 +12,17 @@ from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
 from local_voice.audio import AudioChunk, Samples
-from local_voice.events import Command, Event, Message, PushToTalk, Stage, StopSpeaking
+from local_voice.events import (
+    ChooseMode,
+    Command,
+    Event,
+    Message,
+    PushToTalk,
+    Stage,
+    StopSpeaking,
+    TurnMode,
+    Typed,
+)
 from local_voice.playout import Playout
 from local_voice.speakable import Clause
 from local_voice.transcript import Transcript, Word
@@ -160,15 +170,15 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How turns are taken, said once when the conversation opens: who has a talk key may show it."""
+    """How turns are taken, said when the conversation opens and when it changes: for the talk key."""
 
-    name: Literal["full_duplex", "half_duplex", "push_to_talk"]
+    name: TurnMode
 
 
 Notification: TypeAlias = Caption | Status | Timing | Notice | Mode
 
-Control: TypeAlias = PushToTalk | StopSpeaking
-"""What a user can press."""
+Control: TypeAlias = PushToTalk | StopSpeaking | Typed | ChooseMode
+"""What a user can press, write and choose."""
 
 
 class Observer(Protocol):

@@ -24,7 +24,9 @@ from local_voice.events import (
     PartialTranscript,
     PlaybackEnded,
     ReplyText,
+    Resumed,
     StageFailed,
+    Typed,
 )
 from local_voice.settings import LlmSettings, Settings, SttSettings
 from local_voice.turn_words import known_words
@@ -134,8 +136,11 @@ class Veil:
     def event(self, event: Event) -> Event:
         """The event with its words hidden."""
         match event:
-            case PartialTranscript() | FinalTranscript() | ReplyText():
+            case PartialTranscript() | FinalTranscript() | ReplyText() | Typed():
                 return replace(event, text=self(event.text))
+            case Resumed():
+                hidden = (replace(message, content=self(message.content)) for message in event.messages)
+                return replace(event, messages=tuple(hidden))
             case PlaybackEnded():
                 return replace(event, heard=self(event.heard))
             case StageFailed():

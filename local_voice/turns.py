@@ -35,6 +35,8 @@ class UserTurn:
     failed: Stage | None = None
     cut_off: bool = False
     """It has been answered before it was over."""
+    typed: bool = False
+    """Its words were written, and not recognised in any sound."""
     interrupts: bool = False
     """It began by silencing the assistant."""
     under: tuple[int, int] = (0, 0)
@@ -62,6 +64,7 @@ class UserTurn:
         if self.transcript:
             self.fixed.append(self.transcript)
         self.segment_start = start
+        self.typed = False
         self.under = (0, 0)
         self.voiced_seconds = self._level_sum = 0.0
 

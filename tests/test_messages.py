@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_voice.events import PushToTalk, StopSpeaking
+from local_voice.events import ChooseMode, PushToTalk, StopSpeaking, Typed
 from local_voice.transports.messages import (
     LONGEST,
     LONGEST_DELAY,
     LONGEST_LATENCY,
+    LONGEST_TEXT,
+    MODES,
     Bye,
     Hello,
     Ping,
@@ -36,6 +38,9 @@ from local_voice.transports.messages import (
         ('{"type": "talk", "down": false}', PushToTalk(down=False)),
         ('{"type": "interrupt"}', StopSpeaking()),
         ('{"type": "interrupt", "from": "a newer page"}', StopSpeaking()),
+        ('{"type": "say", "text": "Was ist los? 👍"}', Typed("Was ist los? 👍")),
+        (json.dumps({"type": "say", "text": " <b>two</b>\n\u202elines\ud800 "}), Typed("<b>two</b> lines")),
+        ('{"type": "mode", "name": "half_duplex"}', ChooseMode("half_duplex")),
         ('{"type": "bye"}', Bye()),
         ('{"type": "hello", "echo_cancellation": true}', Hello(True, None, None, None)),
         (
@@ -71,6 +76,14 @@ def test_what_the_page_says_is_understood(text, meant):
         '{"type": "talk"}',
         '{"type": "talk", "down": 1}',
         '{"type": "talk", "down": "true"}',
+        '{"type": "say"}',
+        '{"type": "say", "text": ""}',
+        '{"type": "say", "text": " \\n"}',
+        '{"type": "say", "text": ["x"]}',
+        '{"type": "say", "text": "' + "x" * (LONGEST_TEXT + 1) + '"}',
+        '{"type": "mode"}',
+        '{"type": "mode", "name": "telepathy"}',
+        '{"type": "mode", "name": ["half_duplex"]}',
         '{"type": "hello"}',
         '{"type": "hello", "echo_cancellation": "all"}',
         '{"type": "ping", "padding": "' + "x" * LONGEST + '"}',
@@ -84,10 +97,12 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-kinds = st.sampled_from(["hello", "ping", "played", "talk", "interrupt", "bye"]) | values
+kinds = st.sampled_from(["hello", "ping", "played", "talk", "interrupt", "say", "mode", "bye"]) | values
 
 
-@given(kinds, st.dictionaries(st.sampled_from(["delay", "timestamp", "latency", "down"]), values))
+@given(
+    kinds, st.dictionaries(st.sampled_from(["delay", "timestamp", "latency", "down", "text", "name"]), values)
+)
 def test_no_message_breaks_the_reader_or_gets_through_unbounded(kind, fields):
     message = parse(json.dumps({"type": kind, **fields}))
     match message:
@@ -98,6 +113,11 @@ def test_no_message_breaks_the_reader_or_gets_through_unbounded(kind, fields):
             assert latency is None or 0.0 <= latency <= LONGEST_LATENCY
         case PushToTalk(down):
             assert isinstance(down, bool)
+        case Typed(text):
+            assert 0 < len(text) <= LONGEST_TEXT
+            assert text.isprintable()
+        case ChooseMode(name):
+            assert name in MODES
 
 
 @given(st.text() | st.binary())

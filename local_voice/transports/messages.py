@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
-from local_voice.events import PushToTalk, StopSpeaking
+from local_voice.events import ChooseMode, PushToTalk, StopSpeaking, TurnMode, Typed
 from local_voice.stages import Control
 
-LONGEST = 1_024
-"""Characters of a message; the page's longest has about 150."""
+LONGEST = 8_192
+"""Characters of a message: a written one in JSON, where a letter may take six."""
+LONGEST_TEXT = 1_000
+"""Characters of what a user may write at once, about 250 tokens."""
 LONGEST_DELAY = 1.0
 """Seconds; a larger estimate is taken for this one."""
 LONGEST_LATENCY = 0.5
 """Seconds that an output device may claim; Bluetooth has up to 0.3."""
+MODES = get_args(TurnMode)
 SLOWEST_RATE, FASTEST_RATE = 4_000, 768_000
 """Hz of a microphone that may be believed."""
 
@@ -83,6 +86,10 @@ def parse(text: str | bytes) -> ClientMessage | None:
             return PushToTalk(fields["down"])
         case "interrupt":
             return StopSpeaking()
+        case "say":
+            return _typed(fields)
+        case "mode" if fields.get("name") in MODES:
+            return ChooseMode(fields["name"])
         case "bye":
             return Bye()
     return None
@@ -105,6 +112,16 @@ def _played(fields: dict[str, object]) -> Played | None:
     if timestamp is None:
         return None
     return Played(timestamp, _seconds(fields.get("latency"), LONGEST_LATENCY))
+
+
+def _typed(fields: dict[str, object]) -> Typed | None:
+    text = fields.get("text")
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
+        return None
+    # Half a surrogate pair could be neither tokenized nor written down.
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = " ".join(text.split())
+    return Typed(text) if text else None
 
 
 def _whole(value: object, least: int, most: int) -> int | None:
