@@ -74,6 +74,10 @@ class Caller:
         """Messages of the data channel and when they came; pongs left out."""
         self.playout_delay = 0.05
         """Seconds reported to the server with each ping."""
+        self.conversation = ""
+        """Secret name of the conversation; given before entering, one whose connection broke goes on."""
+        self.resumed = False
+        """The server remembered the conversation."""
         self.lose: Callable[[int], bool] = lambda sequence: False
         """Test of loss: packets for which it is true are dropped on arrival."""
         self._url = url.rstrip("/")
@@ -171,11 +175,16 @@ class Caller:
         local = self._peer.localDescription
         async with (
             aiohttp.ClientSession() as http,
-            http.post(f"{self._url}/offer", json={"sdp": local.sdp, "type": local.type}) as response,
+            http.post(
+                f"{self._url}/offer",
+                json={"sdp": local.sdp, "type": local.type},
+                headers={"X-Conversation": self.conversation} if self.conversation else {},
+            ) as response,
         ):
             reply = await response.json()
             if response.status != 200:
                 raise CallError(response.status, reply["error"], response.headers.get("Retry-After"))
+        self.conversation, self.resumed = reply.get("conversation", ""), reply.get("resumed", False)
         await self._peer.setRemoteDescription(RTCSessionDescription(reply["sdp"], reply["type"]))
 
     def _on_state(self) -> None:

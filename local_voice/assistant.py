@@ -95,18 +95,23 @@ class Assistant:
         trace: Path | None = None,
         observer: Observer | None = None,
         before: Sequence[Message] = (),
+        remember: Callable[[Sequence[Message]], None] = lambda messages: None,
     ) -> Session:
         """Hold one conversation over an entered transport until the user has gone.
 
         Many may run at once on the shared engines. `trace`: write every event and command to this file.
-        `observer` counts what happens. `before`: what was said and heard on a connection that broke.
+        `observer` counts what happens. `before`: what was said and heard on a connection that broke;
+        `remember` is told all of it when this one is over, however it ends.
         """
         with ExitStack() as stack:
             writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
             session = Session(
                 self._engines, self.settings, transport, trace=writer, observer=observer, before=before
             )
-            await session.run()
+            try:
+                await session.run()
+            finally:
+                remember(session.conversation.history)
         return session
 
     async def listen_to(self, sound: AudioChunk) -> Transcript:

@@ -89,7 +89,13 @@ async def _serve(settings: Settings, trace: Path | None) -> None:
         assistant = _assistant(settings, progress)
 
         async def converse(transport: Any) -> None:
-            await assistant.converse(transport, trace=next(names), observer=metrics.conversation())
+            await assistant.converse(
+                transport,
+                trace=next(names),
+                observer=metrics.conversation(),
+                before=transport.messages,
+                remember=transport.remember,
+            )
 
         # The page is there at once, so that a port in use is said before half a minute of loading.
         async with Server(converse, progress.warming, settings.server, metrics=metrics) as server:

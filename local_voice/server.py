@@ -21,6 +21,7 @@ from aiohttp import web
 from local_voice.access import Lock, find_token, is_local, require_protection
 from local_voice.certificates import own_address, tls_context
 from local_voice.engines.echo_canceller import EchoCanceller
+from local_voice.events import Message
 from local_voice.gate import (
     BODY_BYTES,
     RETRY_SECONDS,
@@ -33,6 +34,7 @@ from local_voice.gate import (
 )
 from local_voice.loop_lag import LoopLag
 from local_voice.metrics import CONTENT_TYPE, Metrics
+from local_voice.resume import Resumable
 from local_voice.settings import ServerSettings
 from local_voice.stages import Notice, StartupError, Transport
 from local_voice.transports.inside_aiortc import require_aiortc
@@ -55,6 +57,8 @@ MOST_CONNECTIONS = 256
 DRAIN_TICK_SECONDS = 0.05
 GRACE_SECONDS = 1.0
 """Time for a conversation to end by itself once its peer has gone."""
+CONVERSATION = "X-Conversation"
+"""Header of an offer that goes on with a conversation whose connection broke: its secret name."""
 EVERYWHERE = ("0.0.0.0", "::")
 """Hosts that mean every address of this machine."""
 PAGE = Path(__file__).parent / "transports" / "web"
@@ -91,6 +95,8 @@ class Server:
         self._stopping = False
         self._counter = 0
         self._sessions: dict[asyncio.Task[None], WebRtcTransport] = {}
+        """By their tasks, each of which has the conversation's secret name."""
+        self._resumable = Resumable()
         self._files = {path: (PAGE / name).read_text("utf-8") for path, (name, _) in FILES.items()}
         self._lag = LoopLag(self.metrics.loop_lag.observe)
         self._gate: Gate
@@ -249,6 +255,17 @@ class Server:
     async def _offer(self, request: web.Request) -> web.Response:
         self._gate.require_own_page(request)
         self._gate.require_token(request)
+        earlier = request.headers.get(CONVERSATION, "")
+        before = await self._resume(earlier) if earlier else ()
+        try:
+            return await self._open(request, before)
+        except BaseException:
+            if before:  # it may be tried again
+                self._resumable.keep(earlier, before, time.monotonic())
+            raise
+
+    async def _open(self, request: web.Request, before: tuple[Message, ...]) -> web.Response:
+        """A new conversation, or the next connection of one of which `before` was said and heard."""
         self._admit()
         self._gate.charge_for_call(request)
         sdp = await _read_offer(request)
@@ -265,10 +282,23 @@ class Server:
             await transport.close("the server is stopping")
             raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
         self._counter += 1
-        task = asyncio.create_task(self._session(transport, self._counter))
+        transport.messages = before
+        name = self._resumable.new_name()
+        task = asyncio.create_task(self._session(transport, self._counter, name), name=name)
         self._sessions[task] = transport
         task.add_done_callback(self._sessions.pop)
-        return reply({"sdp": sdp, "type": "answer"})
+        return reply({"sdp": sdp, "type": "answer", "conversation": name, "resumed": bool(before)})
+
+    async def _resume(self, name: str) -> tuple[Message, ...]:
+        """What was said and heard in the conversation of this secret name.
+
+        Its old connection may not have been given up yet: then it is now.
+        """
+        for task, transport in list(self._sessions.items()):
+            if task.get_name() == name:
+                await transport.close("it has connected again")
+                await asyncio.wait({task})
+        return self._resumable.take(name, time.monotonic())
 
     def _admit(self) -> None:
         """Refuse what can't be served well, before any work is done for it."""
@@ -287,7 +317,7 @@ class Server:
 
     # ---- conversations --------------------------------------------------------------------------------
 
-    async def _session(self, transport: WebRtcTransport, number: int) -> None:
+    async def _session(self, transport: WebRtcTransport, number: int, name: str) -> None:
         began = time.monotonic()
         self.metrics.sessions_opened.inc()
         log.info("conversation %d opens (%d of %d)", number, self.sessions, self._settings.max_sessions)
@@ -300,6 +330,8 @@ class Server:
             log.exception("conversation %d broke off", number)
         finally:
             await transport.close("the conversation is over")
+            if not transport.hung_up:
+                self._resumable.keep(name, transport.messages, time.monotonic())
             lasted = time.monotonic() - began
             self.metrics.session_length.observe(lasted)
             log.info("conversation %d ended after %.1f s: %s", number, lasted, transport.reason)

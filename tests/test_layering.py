@@ -71,6 +71,7 @@ FLOORS = (
         "loop_lag",
         "metrics",
         "rate_limit",
+        "resume",
         "systemd",
         "keys",
     },

@@ -30,7 +30,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from local_voice.audio import AudioChunk, Samples
-from local_voice.events import PushToTalk, StopSpeaking
+from local_voice.events import ChooseMode, Message, PushToTalk, StopSpeaking, Typed
 from local_voice.playout import Playout
 from local_voice.stages import Control, Notification, RemovesEcho
 from local_voice.transports.echo_path import EchoPath
@@ -110,6 +110,10 @@ class WebRtcTransport:
         """Told what the user presses, on the loop."""
         self.reason = ""
         """Why the peer is gone; empty while it is here."""
+        self.hung_up = False
+        """The user ended the conversation; otherwise its connection broke."""
+        self.messages: tuple[Message, ...] = ()
+        """What was said and heard on an earlier connection of the conversation; at the end, all of it."""
         self._peer = peer
         self._voice = Voice(self.playout, self._on_frame)
         self._sender = peer.addTrack(self._voice)
@@ -166,6 +170,10 @@ class WebRtcTransport:
             yield AudioChunk(samples, RATE, position)
             position += len(samples)
 
+    def remember(self, messages: Sequence[Message]) -> None:
+        """Keep what was said and heard, for the conversation's next connection."""
+        self.messages = tuple(messages)
+
     def notify(self, notification: Notification) -> None:
         """Send it as JSON, its class in lower case as `type`. Kept until the channel opens."""
         self._send({"type": type(notification).__name__.lower(), **asdict(notification)})
@@ -210,10 +218,11 @@ class WebRtcTransport:
                 self._on_played(played)
             case Hello() as hello:
                 self._on_hello(hello)
-            case PushToTalk() | StopSpeaking() as control:
+            case PushToTalk() | StopSpeaking() | Typed() | ChooseMode() as control:
                 # Not from here: what goes wrong there must not break the data channel.
                 asyncio.get_running_loop().call_soon(self.on_control, control)
             case Bye():
+                self.hung_up = True
                 self._close_soon("it said goodbye", last_words=False)
 
     def _on_played(self, played: Played) -> None:
