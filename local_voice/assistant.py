@@ -33,7 +33,16 @@ from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
 from local_voice.settings import Settings, SttSettings
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.stages import Engine, LanguageModel, Observer, Speech, StartupError, TextToSpeech, Transport
+from local_voice.stages import (
+    Engine,
+    LanguageModel,
+    Observer,
+    Queued,
+    Speech,
+    StartupError,
+    TextToSpeech,
+    Transport,
+)
 from local_voice.trace import TraceWriter
 from local_voice.transcript import Transcript
 from local_voice.wake_phrase import hint
@@ -68,6 +77,7 @@ class Assistant:
         self._progress = progress
         self._stack = AsyncExitStack()
         self._engines: Engines
+        self._queued: dict[str, Queued] = {}
 
     async def __aenter__(self) -> Self:
         """Raises `StartupError` with a sentence that says what to do."""
@@ -114,6 +124,10 @@ class Assistant:
                 remember(session.conversation.history)
         return session
 
+    def waiting(self) -> dict[str, int]:
+        """Jobs that wait for each engine, by its name; empty until the engines are there."""
+        return {name: engine.waiting for name, engine in self._queued.items()}
+
     async def listen_to(self, sound: AudioChunk) -> Transcript:
         """The words in a piece of sound, outside any conversation."""
         resampler = Resampler(sound.sample_rate, SPEECH_RATE)
@@ -130,6 +144,9 @@ class Assistant:
         turn = SmartTurn(store.path(settings.turn.model))
         stt = Whisper(store.path(settings.stt.model), _listening_for(settings.turn.wake_phrase, settings.stt))
         tts = Piper(store.path(settings.tts.model), settings.tts)
+        queued: dict[str, Queued] = {"turn": turn, "stt": stt, "tts": tts}
+        if isinstance(llm, VllmEngine):  # what waits at another server is that server's to know
+            queued["llm"] = llm
         # On a GPU vLLM measures free memory while it starts, so nothing else may load meanwhile.
         thinking = self._enter("language model", llm)
         if settings.profile == "cuda":
@@ -143,6 +160,7 @@ class Assistant:
             group.create_task(self._enter("voice", tts))
         apologies = {text: await self._render(tts, text) for text in SENTENCES}
         await llm.warm([Message("system", settings.llm.system_prompt), Message("user", "Hello.")])
+        self._queued = queued
         return Engines(vad, turn, stt, llm, tts, apologies)
 
     async def _enter(self, step: str, engine: Engine) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -75,41 +75,9 @@ def serve(context: Context, /, **given: str | None) -> None:
     Other machines need TLS to be let in, and the token that is shown at the start.
     """
     context.add({f"server.{name}": text for name, text in given.items()})
-    run(_serve(context.settings, context.trace))
+    from local_voice.serving import serve as serve_browsers
 
-
-async def _serve(settings: Settings, trace: Path | None) -> None:
-    from local_voice import systemd
-    from local_voice.metrics import Metrics
-    from local_voice.server import Server
-    from local_voice.trace import numbered
-
-    names, metrics = numbered(trace), Metrics()
-    with StartProgress() as progress:
-        assistant = _assistant(settings, progress)
-
-        async def converse(transport: Any) -> None:
-            await assistant.converse(
-                transport,
-                trace=next(names),
-                observer=metrics.conversation(),
-                before=transport.messages,
-                remember=transport.remember,
-            )
-
-        # The page is there at once, so that a port in use is said before half a minute of loading.
-        async with Server(converse, progress.warming, settings.server, metrics=metrics) as server:
-            terminal.err.print(f"Serving {server.url} (warming up)")
-            if server.fingerprint:
-                terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
-            async with assistant:
-                terminal.show_ready(progress.finish(), server.invitation)
-                systemd.tell("READY=1")
-                try:
-                    await systemd.keep_alive()
-                finally:
-                    systemd.tell("STOPPING=1")
-                    await server.drain()
+    run(serve_browsers(context.settings, context.trace))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """How a line of the log looks: for people, or one JSON object each.
 
 Whatever a line holds may come from outside, so nothing in it is obeyed by a terminal or begins another line.
-What was said is not logged here or anywhere else, unless `log.conversations` asks for it.
+What was said is not logged here or anywhere else, unless `server.log_conversations` asks for it.
 """
 
 from __future__ import annotations

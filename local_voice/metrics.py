@@ -1,12 +1,12 @@
 """What an operator watches: numbers about turns, conversations and refusals, in Prometheus's form.
 
 Fed from outside the conversation with what a trace would hold, and nothing that anybody said. Labels have few
-values, all listed here. What the libraries count (`vllm:*`, `process_*`) is shown beside it.
+values, all listed here. What the client library counts of this process (`process_*`) is shown beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from prometheus_client import (
@@ -20,20 +20,51 @@ from prometheus_client import (
 )
 
 import local_voice
-from local_voice.events import Command, Event, PlaybackEnded, Stage, StageFailed
+from local_voice.events import (
+    Command,
+    Draft,
+    Event,
+    Interrupt,
+    Pause,
+    PlaybackEnded,
+    PushToTalk,
+    Release,
+    Resume,
+    Stage,
+    StageFailed,
+    StopSpeaking,
+    Transcribe,
+    Withdraw,
+)
+from local_voice.gpu_memory import Gpus
 from local_voice.stages import Notification, Timing
 from local_voice.timeline import MARKS
 
 STAGES = tuple(mark for mark in MARKS if mark != "last_voice")
 Refusal: TypeAlias = Literal[
-    "warming", "full", "busy", "stopping", "rate", "token", "host", "origin", "request", "offer", "failure"
+    "warming",
+    "full",
+    "busy",
+    "queue",
+    "stopping",
+    "rate",
+    "token",
+    "host",
+    "origin",
+    "request",
+    "offer",
+    "failure",
 ]
-"""Why a request was not served. `busy`: the event loop is late. `request`: not HTTP as it should be."""
+"""Why a request was not served. `busy`: the event loop is late; `queue`: too many jobs wait for an engine.
+`request`: not HTTP as it should be."""
 REFUSALS = get_args(Refusal)
 STAGE_NAMES = get_args(Stage)
 BARGE_INS = ("words", "button", "false")
 """`words`: the user took the floor; `button`: by a key; `false`: the reply paused and went on."""
 ENDS = ("finished", "interrupted")
+ENGINES = ("stt", "turn", "llm", "tts")
+DIRECTIONS = ("in", "out")
+"""Of packets: from the client, and to it."""
 
 VOICE_BUCKETS = (
     *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9),
@@ -42,8 +73,6 @@ VOICE_BUCKETS = (
 """Seconds. A step of 50 ms from 50 to 1000 ms, where voice is won or lost."""
 LAG_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 SESSION_BUCKETS = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0)
-BUTTONS = ("StopSpeaking", "PushToTalk")
-"""Events by which a user silences the assistant without a word."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -51,7 +80,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 class Metrics:
     """All numbers of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: Gpus | None = None) -> None:
+        """`gpus`: whose memory is to be shown."""
         own = self._registry = CollectorRegistry()
         self.turn_stage = Histogram(
             "local_voice_turn_stage_seconds",
@@ -117,6 +147,18 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=own,
         )
+        self.queue = Gauge(
+            "local_voice_engine_queue", "Jobs that wait for an engine.", ["engine"], registry=own
+        )
+        self.packets = Counter(
+            "local_voice_packets_total", "Packets of sound that arrived.", ["direction"], registry=own
+        )
+        self.packets_lost = Counter(
+            "local_voice_packets_lost_total",
+            "Packets of sound that the network lost.",
+            ["direction"],
+            registry=own,
+        )
         self.build = Gauge("local_voice_build_info", "1, with the version.", ["version"], registry=own)
         self.build.labels(local_voice.__version__).set(1)
         # Shown as 0 from the start: a rate over a series that appears with its first event misses that event.
@@ -126,13 +168,27 @@ class Metrics:
             (self.replies, ENDS),
             (self.failures, STAGE_NAMES),
             (self.refusals, REFUSALS),
+            (self.queue, ENGINES),
+            (self.packets, DIRECTIONS),
+            (self.packets_lost, DIRECTIONS),
         ):
             for value in values:
                 family.labels(value)
+        if gpus:
+            _show_memory(gpus, own)
 
     def conversation(self) -> ConversationMetrics:
         """An observer for one conversation."""
         return ConversationMetrics(self)
+
+    def network(self) -> NetworkMetrics:
+        """A counter of one conversation's packets."""
+        return NetworkMetrics(self)
+
+    def waiting_jobs(self, waiting: Mapping[str, int]) -> None:
+        """So many jobs wait for each engine."""
+        for engine, jobs in waiting.items():
+            self.queue.labels(engine).set(jobs)
 
     def refused(self, reason: Refusal) -> None:
         self.refusals.labels(reason).inc()
@@ -158,7 +214,7 @@ class ConversationMetrics:
             metrics.replies.labels("interrupted" if event.interrupted else "finished").inc()
         elif isinstance(event, StageFailed):
             metrics.failures.labels(event.stage).inc()
-        by_button = type(event).__name__ in BUTTONS
+        by_button = isinstance(event, StopSpeaking | PushToTalk)
         for command in commands:
             self._count(command, by_button)
 
@@ -175,27 +231,28 @@ class ConversationMetrics:
 
     def _count(self, command: Command, by_button: bool) -> None:
         metrics = self._metrics
-        match type(command).__name__:
-            case "Draft" | "Transcribe":
-                self._whose_turn(getattr(command, "turn"))  # noqa: B009
-                if type(command).__name__ == "Draft":
-                    metrics.drafts_started.inc()
-            case "Release":
+        match command:
+            case Transcribe():
+                self._whose_turn(command.turn)
+            case Draft():
+                self._whose_turn(command.turn)
+                metrics.drafts_started.inc()
+            case Release():
                 metrics.drafts_accepted.inc()
-            case "Withdraw":
+            case Withdraw():
                 metrics.drafts_withdrawn.inc()
-            case "Pause":
+            case Pause():
                 self._paused = True
-            case "Resume":
+            case Resume():
                 if self._paused:
                     metrics.barge_ins.labels("false").inc()
                 self._paused = False
-            case "Interrupt" if by_button:
+            case Interrupt():
                 self._paused = False
-                metrics.barge_ins.labels("button").inc()
-            case "Interrupt":
-                self._paused = False
-                self._interrupted = getattr(command, "turn")  # noqa: B009
+                if by_button:
+                    metrics.barge_ins.labels("button").inc()
+                else:
+                    self._interrupted = command.turn
 
     def _whose_turn(self, turn: int) -> None:
         """The same turn goes on after its reply was silenced: the user had not finished."""
@@ -206,3 +263,35 @@ class ConversationMetrics:
         else:
             self._metrics.barge_ins.labels("words").inc()
         self._interrupted = None
+
+
+class NetworkMetrics:
+    """Counts one conversation's packets. Told totals, since that is what RTP keeps."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._known = dict.fromkeys(("received", "lost", "sent", "lost_there"), 0)
+
+    def note(self, **totals: int) -> None:
+        """`received`, `lost`, `sent` and `lost_there` since the conversation began, as `Packets` has them."""
+        # A packet that was only late is taken back from the losses; a counter can't be.
+        more = {name: max(0, total - self._known[name]) for name, total in totals.items()}
+        self._known = {name: max(total, self._known[name]) for name, total in totals.items()}
+        packets, lost = self._metrics.packets, self._metrics.packets_lost
+        packets.labels("in").inc(more["received"])
+        lost.labels("in").inc(more["lost"])
+        packets.labels("out").inc(max(0, more["sent"] - more["lost_there"]))
+        lost.labels("out").inc(more["lost_there"])
+
+
+def _show_memory(gpus: Gpus, registry: CollectorRegistry) -> None:
+    """Asked for when the numbers are, so that an idle server does nothing."""
+    used = Gauge("local_voice_gpu_memory_used_bytes", "Memory in use on a GPU.", ["gpu"], registry=registry)
+    total = Gauge("local_voice_gpu_memory_bytes", "Memory that a GPU has.", ["gpu"], registry=registry)
+
+    def show(number: int) -> None:
+        used.labels(str(number)).set_function(lambda: gpus.memory(number).used)
+        total.labels(str(number)).set_function(lambda: gpus.memory(number).total)
+
+    for number in range(len(gpus)):
+        show(number)

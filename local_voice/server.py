@@ -12,6 +12,7 @@ import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -19,6 +20,7 @@ from typing import Self, TypeAlias
 from aiohttp import web
 
 from local_voice.access import Lock, find_token, is_local, require_protection
+from local_voice.admission import Admission, Waiting, Warming
 from local_voice.certificates import own_address, tls_context
 from local_voice.engines.echo_canceller import EchoCanceller
 from local_voice.events import Message
@@ -32,7 +34,6 @@ from local_voice.gate import (
     read_json,
     reply,
 )
-from local_voice.loop_lag import LoopLag
 from local_voice.metrics import CONTENT_TYPE, Metrics
 from local_voice.resume import Resumable
 from local_voice.settings import ServerSettings
@@ -45,8 +46,6 @@ log = logging.getLogger(__name__)
 
 Converse: TypeAlias = Callable[[Transport], Awaitable[None]]
 """Holds one conversation over an entered transport; returns when its `incoming` ends."""
-Warming: TypeAlias = Callable[[], str]
-"""What start-up is still doing, as a short clause ("loading the voice"); empty when all models are warm."""
 
 IDLE_SECONDS = 15.0
 """A connection without a whole request for this long is closed; a slow one is cut off."""
@@ -55,6 +54,8 @@ HANDSHAKE_SECONDS = 10.0
 MOST_CONNECTIONS = 256
 """TCP connections at once; a browser opens up to 6. One more is closed at once."""
 DRAIN_TICK_SECONDS = 0.05
+NETWORK_SECONDS = 5.0
+"""How often a conversation's packets are counted."""
 GRACE_SECONDS = 1.0
 """Time for a conversation to end by itself once its peer has gone."""
 CONVERSATION = "X-Conversation"
@@ -79,6 +80,7 @@ class Server:
         warming: Warming,
         settings: ServerSettings,
         metrics: Metrics | None = None,
+        waiting: Waiting = dict,
     ) -> None:
         """Raises `StartupError` where the settings would let in who must not come in."""
         require_protection(settings)
@@ -92,13 +94,12 @@ class Server:
         self._warming = warming
         self._settings = settings
         self._opening = 0
-        self._stopping = False
         self._counter = 0
         self._sessions: dict[asyncio.Task[None], WebRtcTransport] = {}
         """By their tasks, each of which has the conversation's secret name."""
         self._resumable = Resumable()
         self._files = {path: (PAGE / name).read_text("utf-8") for path, (name, _) in FILES.items()}
-        self._lag = LoopLag(self.metrics.loop_lag.observe)
+        self._admission = Admission(settings, warming, waiting, self.metrics)
         self._gate: Gate
         self._runner: web.AppRunner
         self._door: asyncio.Server
@@ -160,13 +161,13 @@ class Server:
             await self._runner.cleanup()
             raise StartupError(_why_not(error, settings)) from error
         self.port = self._door.sockets[0].getsockname()[1]
-        self._watching = asyncio.create_task(self._lag.watch())
+        self._watching = asyncio.create_task(self._admission.watch())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping = True
+        self._admission.stopping = True
         self._watching.cancel()
         self._door.close()
         await asyncio.gather(*(one.close("the server is stopping") for one in self._sessions.values()))
@@ -184,7 +185,7 @@ class Server:
 
         Each conversation ends as soon as its reply does.
         """
-        self._stopping = True
+        self._admission.stopping = True
         ending = [asyncio.create_task(self._finish(one)) for one in self._sessions.values()]
         if ending:
             log.info("stopping: %d conversations may finish their replies", len(ending))
@@ -233,7 +234,7 @@ class Server:
         return reply(self._facts(known=self._gate.knows(request)))
 
     async def _ready(self, request: web.Request) -> web.Response:
-        ready = not self._warming() and not self._stopping
+        ready = not self._warming() and not self._admission.stopping
         return reply(self._facts(known=self._gate.knows(request)), 200 if ready else 503)
 
     def _facts(self, *, known: bool) -> dict[str, object]:
@@ -266,10 +267,10 @@ class Server:
 
     async def _open(self, request: web.Request, before: tuple[Message, ...]) -> web.Response:
         """A new conversation, or the next connection of one of which `before` was said and heard."""
-        self._admit()
+        self._admission.check(self.sessions)
         self._gate.charge_for_call(request)
         sdp = await _read_offer(request)
-        self._admit()
+        self._admission.check(self.sessions)
         self._opening += 1
         try:
             echo = EchoCanceller if self._settings.echo_cancellation else None
@@ -278,7 +279,7 @@ class Server:
             raise RefusalError(400, str(error), "offer") from error
         finally:
             self._opening -= 1
-        if self._stopping:
+        if self._admission.stopping:
             await transport.close("the server is stopping")
             raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
         self._counter += 1
@@ -299,21 +300,6 @@ class Server:
                 await transport.close("it has connected again")
                 await asyncio.wait({task})
         return self._resumable.take(name, time.monotonic())
-
-    def _admit(self) -> None:
-        """Refuse what can't be served well, before any work is done for it."""
-        warming = self._warming()
-        if self._stopping:
-            raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
-        if warming:
-            sentence = f"The assistant is still warming up: {warming}."
-            raise RefusalError(503, sentence, "warming", RETRY_SECONDS)
-        if self.sessions >= self._settings.max_sessions:
-            sentence = "All conversations are taken; try again in a moment."
-            raise RefusalError(503, sentence, "full", RETRY_SECONDS)
-        if self._lag.seconds > self._settings.busy_lag_seconds:
-            sentence = "The machine can't keep up with its conversations; try again in a moment."
-            raise RefusalError(503, sentence, "busy", RETRY_SECONDS)
 
     # ---- conversations --------------------------------------------------------------------------------
 
@@ -338,6 +324,7 @@ class Server:
 
     async def _converse_until_gone(self, transport: WebRtcTransport) -> None:
         talk = asyncio.ensure_future(self._converse(transport))
+        counting = asyncio.create_task(self._count_packets(transport))
         gone = asyncio.create_task(transport.gone())
         try:
             await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -349,7 +336,18 @@ class Server:
         finally:
             talk.cancel()
             gone.cancel()
-            await asyncio.gather(talk, gone, return_exceptions=True)
+            counting.cancel()
+            await asyncio.gather(talk, gone, counting, return_exceptions=True)
+
+    async def _count_packets(self, transport: WebRtcTransport) -> None:
+        """Count what the network carries, until cancelled and once more."""
+        network = self.metrics.network()
+        try:
+            while True:
+                await asyncio.sleep(NETWORK_SECONDS)
+                network.note(**asdict(await transport.packets()))
+        finally:
+            network.note(**asdict(await transport.packets()))
 
 
 class _Closed(asyncio.Protocol):

@@ -254,6 +254,10 @@ class ServerSettings(Section):
     """What one address may ask for; a call costs ten requests, a wrong token sixty. 0 sets no limit."""
     busy_lag_seconds: Seconds = 0.25
     """With the program late by this much for seconds on end, new conversations are refused with 503."""
+    busy_jobs: Annotated[float, Field(gt=0), Unit("jobs")] = 3.0
+    """With more jobs than this waiting for an engine for seconds on end, new conversations are refused too.
+    On 2 cores the recogniser takes 0.1 to 0.2 s for each: three that wait delay every answer by half a
+    second."""
     drain_seconds: Seconds = 20.0
     """When asked to stop, replies in progress may go on for this long."""
     log_conversations: bool = False

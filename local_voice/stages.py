@@ -51,6 +51,15 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+class Queued(Protocol):
+    """An engine that users wait for."""
+
+    @property
+    def waiting(self) -> int:
+        """Jobs of all sessions that have not begun."""
+        ...
+
+
 class VoiceActivityStream(Protocol):
     """One session's recurrent state in the voice activity detector."""
 

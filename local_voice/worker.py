@@ -59,6 +59,11 @@ class Worker:
         self._closed = False
         self._threads: list[threading.Thread] = []
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return len(self._waiting)
+
     async def run(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments, priority: int = 0
     ) -> Result:

@@ -59,10 +59,14 @@ class FakeAssistant:
     async def __aexit__(self, *error):
         self.left = True
 
+    def waiting(self):
+        return {}
+
 
 @pytest.fixture
 def built(monkeypatch) -> list[FakeAssistant]:
     monkeypatch.setattr("local_voice.assistant.Assistant", FakeAssistant)
+    monkeypatch.setattr("local_voice.serving.Assistant", FakeAssistant)
     monkeypatch.setattr(FakeAssistant, "built", [])
     return FakeAssistant.built
 
@@ -317,7 +321,8 @@ class FakeServer:
 
     calls: list[str] = []  # noqa: RUF012
 
-    def __init__(self, converse, warming, settings, metrics=None):
+    def __init__(self, converse, warming, settings, metrics, waiting):
+        assert waiting() == {}
         self.settings, self.warming, self.url = settings, warming, f"http://localhost:{settings.port}/"
         self.invitation, self.fingerprint = f"{self.url}#token=abc", ""
         FakeServer.calls = []
@@ -341,7 +346,7 @@ def test_serve_says_where_and_stops_cleanly(monkeypatch, usual_signals, capsys, 
         asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
         return self
 
-    monkeypatch.setattr("local_voice.server.Server", FakeServer)
+    monkeypatch.setattr("local_voice.serving.Server", FakeServer)
     monkeypatch.setattr(FakeAssistant, "__aenter__", enter)
     assert cli.main(["serve", "--port", "1234"]) == 143
     assert "open http://localhost:1234/#token=abc and talk" in capsys.readouterr().out
@@ -364,7 +369,7 @@ def test_a_token_is_never_shown(monkeypatch, capsys):
 
 def test_a_port_in_use_is_said_before_anything_is_loaded(monkeypatch, capsys, built):
     loaded = []
-    monkeypatch.setattr("local_voice.server.Server", FakeServer)
+    monkeypatch.setattr("local_voice.serving.Server", FakeServer)
     monkeypatch.setattr(FakeAssistant, "__aenter__", lambda self: loaded.append(self))
     assert cli.main(["serve", "--port", "1"]) == 1
     assert "Port 1 is taken" in capsys.readouterr().err

@@ -360,12 +360,12 @@ async def test_a_refusal_for_want_of_room_comes_at_once_and_before_any_peer(http
 async def test_a_machine_that_can_not_keep_up_takes_nobody_else(http):
     async with serving() as server:
         for _ in range(50):
-            server._lag.note(1.0)
+            server._admission.lag.note(1.0)
         async with http.post(f"{server.url}offer", json=OFFER) as response:
             assert response.status == 503
             assert "can't keep up" in (await response.json())["error"]
         for _ in range(100):
-            server._lag.note(0.0)
+            server._admission.lag.note(0.0)
         assert await status(http, "POST", f"{server.url}offer", json=OFFER) == 400
         refused = urljoin(server.url, "/metrics")
         async with http.get(refused) as response:

@@ -261,3 +261,31 @@ async def test_serve_listens_until_cancelled():
 async def test_the_page_s_address_is_one_that_browsers_trust_with_a_microphone():
     async with serving() as server:
         assert server.url == f"http://localhost:{server.port}/"
+
+
+@doors
+async def test_what_the_network_carried_is_counted(monkeypatch):
+    monkeypatch.setattr(door, "NETWORK_SECONDS", 0.1)
+    async with serving() as server:
+        count = server.metrics._registry.get_sample_value
+        async with Caller(server.url) as caller:
+            for way in ("in", "out"):
+                labels = {"direction": way}
+                assert await caller.wait_until(
+                    lambda labels=labels: count("local_voice_packets_total", labels) > 10, 5.0
+                )
+            sent = len(caller.said)
+            assert count("local_voice_packets_total", {"direction": "in"}) <= sent + 1
+        assert count("local_voice_packets_lost_total", {"direction": "in"}) == 0
+
+
+@doors
+async def test_a_server_whose_engines_are_waited_for_lets_nobody_in():
+    async with Server(
+        listen, lambda: "", ServerSettings(port=0, busy_jobs=2), waiting=lambda: {"stt": 9}
+    ) as server:
+        for _ in range(50):
+            server._admission.lag.note(0.0)
+        status, answer, headers = await ask(server, "POST", "/offer", json={"sdp": SDP, "type": "offer"})
+        assert (status, headers["Retry-After"]) == (503, "5")
+        assert "what is being said" in answer["error"]

@@ -80,6 +80,11 @@ class Piper:
         await self._worker.close()
         self._voice = None
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return self._worker.waiting
+
     async def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
         """The clause's sound in pieces, ending with its pause. Nothing for a clause that has no sound.
 

@@ -57,6 +57,11 @@ class SmartTurn:
         await self._worker.close()
         self._session = None
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return self._worker.waiting
+
     async def probability(self, samples: Samples) -> float:
         """That the user is done, from the end of the turn's sound at 16 kHz, shape `(n,)`.
 

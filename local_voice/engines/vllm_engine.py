@@ -127,6 +127,11 @@ class VllmEngine:
         self._warmed = self._warmed or tuple(messages)
         await self._write_one(messages)
 
+    @property
+    def waiting(self) -> int:
+        """Replies that the engine has no room for yet."""
+        return max(0, self._running - self._settings.max_concurrent)
+
     def count_tokens(self, text: str) -> int:
         """Length of `text` in the model's tokens, without the chat template's."""
         return len(self._tokenizer.encode(text, add_special_tokens=False))

@@ -80,6 +80,11 @@ class Whisper:
         await self._worker.close()
         self._model = self._tokenizer = None
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return self._worker.waiting
+
     async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
         """Words in `samples`, 16 kHz, shape `(n,)`, any length; no words for silence and noise.
 

@@ -12,9 +12,9 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -98,6 +98,18 @@ async def answer(
     return transport, peer.localDescription.sdp
 
 
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Packets of sound on the network since the conversation began."""
+
+    received: int = 0
+    lost: int = 0
+    """Of the client's, on their way here."""
+    sent: int = 0
+    lost_there: int = 0
+    """Of ours, as the client's receiver reports tell."""
+
+
 class WebRtcTransport:
     """Carries one conversation over one peer connection. Made by `answer`."""
 
@@ -177,6 +189,17 @@ class WebRtcTransport:
     def notify(self, notification: Notification) -> None:
         """Send it as JSON, its class in lower case as `type`. Kept until the channel opens."""
         self._send({"type": type(notification).__name__.lower(), **asdict(notification)})
+
+    async def packets(self) -> Packets:
+        """What the network has carried and lost so far."""
+        came = [await receiver.getStats() for receiver in self._peer.getReceivers()]
+        went = [await self._sender.getStats()]
+        return Packets(
+            received=_sum(came, "inbound-rtp", "packetsReceived"),
+            lost=_sum(came, "inbound-rtp", "packetsLost"),
+            sent=_sum(went, "outbound-rtp", "packetsSent"),
+            lost_there=_sum(went, "remote-inbound-rtp", "packetsLost"),
+        )
 
     # ---- the peer's side ------------------------------------------------------------------------------
 
@@ -347,3 +370,9 @@ class WebRtcTransport:
         self._voice.stop()
         await self._peer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _sum(stats: Sequence[Mapping[str, Any]], kind: str, field: str) -> int:
+    """A field of all reports of a kind; a packet that came twice makes aiortc's losses negative."""
+    reports = (report for group in stats for report in group.values() if report.type == kind)
+    return sum(max(0, getattr(report, field)) for report in reports)
