@@ -50,13 +50,18 @@ def speak(text: str, voice: str, path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def start_server(flags: list[str]) -> tuple[subprocess.Popen[bytes], str]:
-    """`local-voice serve` on a free port, in a process group of its own."""
+def start_server(flags: list[str], scripted: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    """`local-voice serve` on a free port, in a process group of its own.
+
+    `scripted`: engines that are scripts, as in `scripted_server.py`.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "local_voice", *flags, "serve", "--port", str(port)]
-    return subprocess.Popen(command, start_new_session=True), f"http://127.0.0.1:{port}"
+    program = "benchmarks.scripted_server" if scripted else "local_voice"
+    command = [sys.executable, "-m", program, *flags, "serve", "--port", str(port)]
+    environment = os.environ | ({"SCRIPTED": scripted} if scripted else {})
+    return subprocess.Popen(command, start_new_session=True, env=environment), f"http://127.0.0.1:{port}"
 
 
 async def until_ready(url: str) -> None:

@@ -50,6 +50,8 @@ class Said:
     """When a sound was spoken, on the event loop's clock."""
 
     start: float
+    first_voice: float
+    """The first audible sample: from here a person wants to be heard."""
     last_voice: float
     """The last audible sample: from here a person waits for the answer."""
 
@@ -251,10 +253,12 @@ class _Mouth(MediaStreamTrack):
         self._empty.clear()
         await self._empty.wait()
         audible = np.flatnonzero(np.abs(samples) >= AUDIBLE)
-        last = int(audible[-1]) if len(audible) else len(samples) - 1
-        frame = self._said[first + last // FRAME]
+        ends = (int(audible[0]), int(audible[-1])) if len(audible) else (0, len(samples) - 1)
         # A frame goes out when its last sample has been spoken.
-        return Said(self._said[first].time, frame.time - (FRAME - last % FRAME) / RATE)
+        first_voice, last_voice = (
+            self._said[first + place // FRAME].time - (FRAME - place % FRAME) / RATE for place in ends
+        )
+        return Said(self._said[first].time, first_voice, last_voice)
 
     async def recv(self) -> AudioFrame:
         loop = asyncio.get_running_loop()

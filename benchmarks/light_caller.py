@@ -1,0 +1,223 @@
+"""Many callers at little cost: their questions are encoded once, and what comes back is counted, not decoded.
+
+    python -m benchmarks.light_caller URL --callers 16 --seconds 40
+
+One caller sends 50 packets a second, as a browser does. What is voice is seen from the size of a packet: Opus
+makes a few bytes of silence. So times are true to one packet, 20 ms. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.codecs.opus import OpusEncoder
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+from av.packet import Packet
+
+from benchmarks.bench_turn import ASKED, VOICES, speak
+from benchmarks.sounds import QUESTIONS
+from benchmarks.webrtc_client import AUDIBLE, FRAME, RATE, Caller, CallError
+from local_voice.audio import Resampler, Samples, read_wav
+from local_voice.loop_lag import LoopLag
+from local_voice.transports.jitter import Pacer
+
+VOICE_BYTES = 30
+"""A packet at least this big holds voice: silence and faint noise take 3 to 20."""
+VOICED_PACKETS = 2
+"""In a row: one alone may be the end of a fade."""
+REPLY_SECONDS = 15.0
+QUIET_SECONDS = 1.0
+RAMP_SECONDS = 0.15
+"""Between two callers' beginnings."""
+LATE_SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Question:
+    """Spoken and encoded."""
+
+    packets: tuple[bytes, ...]
+    last_voiced: int
+    """Number of the packet that holds the last audible sample."""
+
+
+@dataclass
+class Counts:
+    """Of all callers of a process."""
+
+    seconds: list[float] = field(default_factory=list)
+    """From the packet with the last audible sample to the reply's first voiced one."""
+    no_reply: int = 0
+    refused: list[str] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    """How much later than the earliest one each packet was, by its timestamp; at most `LATE_SAMPLES`."""
+    lag: list[float] = field(default_factory=list)
+    """Of the callers' own event loop."""
+
+
+def encode(samples: Samples) -> Question:
+    """A sound at 48 kHz as packets."""
+    encoder = OpusEncoder()
+    padded = np.concatenate((samples, np.zeros(-len(samples) % FRAME + 2 * FRAME, np.float32)))
+    packets: list[bytes] = []
+    for number, block in enumerate(padded.reshape(-1, FRAME)):
+        frame = AudioFrame.from_ndarray(
+            np.rint(np.clip(block, -1, 1) * 32767).astype(np.int16)[np.newaxis], format="s16", layout="mono"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = RATE, number * FRAME, Fraction(1, RATE)
+        packets += encoder.encode(frame)[0]
+    voiced = np.flatnonzero(np.abs(samples) >= AUDIBLE)
+    return Question(tuple(packets), int(voiced[-1]) // FRAME if len(voiced) else 0)
+
+
+SILENCE = encode(np.zeros(10 * FRAME, np.float32)).packets[-1]
+
+
+class Tape(MediaStreamTrack):
+    """Sends encoded sound, and silence between."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self._waiting: deque[bytes] = deque()
+        self._marks: dict[int, asyncio.Future[float]] = {}
+        self._pacer = Pacer()
+
+    def say(self, question: Question) -> asyncio.Future[float]:
+        """Speak it next; the result is when the packet with its last audible sample was sent."""
+        told: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._marks[self.sent + len(self._waiting) + question.last_voiced] = told
+        self._waiting.extend(question.packets)
+        return told
+
+    async def recv(self) -> Packet:  # type: ignore[override]
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._pacer.wait(loop.time()))
+        if self.readyState != "live":
+            raise MediaStreamError
+        packet = Packet(self._waiting.popleft() if self._waiting else SILENCE)
+        packet.pts, packet.time_base = self.sent * FRAME, Fraction(1, RATE)
+        if (told := self._marks.pop(self.sent, None)) is not None and not told.done():
+            told.set_result(loop.time())
+        self.sent += 1
+        return packet
+
+
+class LightCaller(Caller):
+    """One call whose sound is never decoded."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.came: list[tuple[float, int, int]] = []
+        """When each packet came, its timestamp and its size."""
+        self.tape = Tape()
+        self._mouth = self.tape  # type: ignore[assignment]
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        receiver = next(r for r in self._peer.getReceivers() if r.track is track)
+        clock = asyncio.get_running_loop().time
+
+        async def count(packet: Any, arrival_time_ms: int) -> None:
+            self.came.append((clock(), packet.timestamp, len(packet.payload)))
+
+        setattr(receiver, "_handle_rtp_packet", count)  # noqa: B010
+
+    def voice_after(self, moment: float) -> float | None:
+        """When the first voiced packet came after `moment`."""
+        row = 0
+        for place in range(len(self.came) - 1, -1, -1):
+            if self.came[place][0] <= moment:
+                break
+            row = place
+        voiced = 0
+        for time, _, size in self.came[row:]:
+            voiced = voiced + 1 if size >= VOICE_BYTES and time > moment else 0
+            if voiced == VOICED_PACKETS:
+                return time - (VOICED_PACKETS - 1) * FRAME / RATE
+        return None
+
+    def last_voice(self) -> float:
+        """When the last voiced packet so far came; 0 without one."""
+        return next((time for time, _, size in reversed(self.came) if size >= VOICE_BYTES), 0.0)
+
+    def lateness(self) -> list[float]:
+        """Of each packet, beside the earliest one."""
+        if not self.came:
+            return []
+        first = self.came[0][1]
+        delays = [time - ((stamp - first) & 0xFFFFFFFF) / RATE for time, stamp, _ in self.came]
+        earliest = min(delays)
+        return [delay - earliest for delay in delays]
+
+
+async def talk(url: str, questions: list[Question], wait: float, end: float, counts: Counts) -> None:
+    """One caller from its beginning to `end` on the loop's clock."""
+    clock = asyncio.get_running_loop().time
+    await asyncio.sleep(wait)
+    try:
+        async with LightCaller(url) as caller:
+            await asyncio.sleep(1.0 + random.uniform(0, 3.0))
+            while clock() < end:
+                said = await caller.tape.say(random.choice(questions))
+                if not await caller.wait_until(
+                    lambda said=said: caller.voice_after(said) is not None, REPLY_SECONDS
+                ):
+                    counts.no_reply += 1
+                    continue
+                counts.seconds.append((caller.voice_after(said) or 0.0) - said)
+                await caller.wait_until(lambda: clock() - caller.last_voice() > QUIET_SECONDS, REPLY_SECONDS)
+            counts.late += caller.lateness()
+    except (CallError, TimeoutError, OSError) as error:
+        counts.refused.append(f"{type(error).__name__}: {error}")
+
+
+async def call(url: str, callers: int, seconds: float) -> Counts:
+    """All callers of this process."""
+    questions = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ASKED):
+            path = Path(folder) / "question.wav"
+            speak(QUESTIONS[number], VOICES[number % len(VOICES)], path)
+            sound = read_wav(path)
+            questions.append(encode(Resampler(sound.sample_rate, RATE).process(sound.samples, last=True)))
+    counts = Counts()
+    watching = asyncio.create_task(LoopLag(counts.lag.append).watch())
+    end = asyncio.get_running_loop().time() + callers * RAMP_SECONDS + seconds
+    async with asyncio.TaskGroup() as group:
+        for number in range(callers):
+            group.create_task(talk(url, questions, number * RAMP_SECONDS, end, counts))
+    watching.cancel()
+    if len(counts.late) > LATE_SAMPLES:
+        counts.late = random.sample(counts.late, LATE_SAMPLES)
+    return counts
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("url")
+    parser.add_argument("--callers", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    chosen = parser.parse_args()
+    random.seed(chosen.callers)
+    print(json.dumps(asdict(asyncio.run(call(chosen.url, chosen.callers, chosen.seconds)))))
+
+
+if __name__ == "__main__":
+    main()
