@@ -1,12 +1,14 @@
 """Voice to voice: from the caller's last voiced sample to the first audible sample of the reply.
 
-    python -m benchmarks.bench_turn [--turns 20] [--url http://...] [--json FILE] [-- SERVER FLAGS]
+    python -m benchmarks.bench_turn [--turns 20] [--url http://...] [--json FILE] [--plot FILE]
+                                    [--waterfall FILE] [-- SERVER FLAGS]
 
 Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks questions in voices that are
 not the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the
 caller's own jitter buffer and loudspeaker is not in it. The server's breakdown stands beside it, from the
-last voiced sample that reached it. The first turn after the start is reported apart. A turn without a
-reply is counted, never dropped.
+last voiced sample that reached it and, for the first sound, from its decision that the turn was over;
+`--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply is counted,
+never dropped.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ VOICES = ("flite:slt", "flite:rms", "espeak:en-us", "flite:awb", "espeak:en-gb")
 ASKED = 10
 """Of the questions, those that a small model can answer."""
 TURNS_A_CALL = 5
+FROM_DECISION = "first sound"
 READY_SECONDS = 300.0
 PAUSE_SECONDS = 0.7
 """Silence between the end of a reply and the next question: nobody answers a machine faster."""
@@ -116,6 +119,8 @@ def main() -> None:
     parser.add_argument("--url", help="a server that runs already")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--plot", type=Path, help="draw it")
+    parser.add_argument("--waterfall", type=Path, help="draw where the time goes")
+    parser.add_argument("--quick", action="store_true", help="only see that it works: 1 turn after the first")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
     report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
@@ -124,7 +129,7 @@ def main() -> None:
     try:
         asyncio.run(until_ready(url))
         warm_start = time.perf_counter() - started
-        turns = asyncio.run(measure(url, args.turns + 1))
+        turns = asyncio.run(measure(url, (1 if args.quick else args.turns) + 1))
     finally:
         if server is not None:
             os.killpg(server.pid, signal.SIGINT)
@@ -132,20 +137,37 @@ def main() -> None:
 
     if server is not None:
         report.row("warm start, to /readyz", seconds=Times([warm_start]))
-    first = turns[0]["voice_to_voice"]
-    report.row("first turn after the start", seconds=Times([] if first is None else [first]))
-    rest = turns[1:]
-    for name in dict.fromkeys(key for turn in rest for key in turn):
-        where = "caller" if name == "voice_to_voice" else "server, from last voice"
-        values = [value for turn in rest if (value := turn.get(name)) is not None]
-        report.row(f"{name} ({where})", seconds=Times(values))
+    fill(report, turns)
+    report.finish(args.json, args.plot)
+    if args.waterfall is not None:
+        from benchmarks.waterfall import draw  # a second to import
+
+        draw(report.content(), args.waterfall)
     silent = sum(turn["voice_to_voice"] is None for turn in turns)
+    print(json.dumps([turn["voice_to_voice"] for turn in turns]))
+    sys.exit(1 if silent else 0)
+
+
+def fill(report: Report, turns: list[dict[str, float | None]]) -> None:
+    """The rows: the first turn, and the others by mark."""
+    first, rest = turns[0], turns[1:]
+    for turn in turns:
+        if (playback := turn.get("playback")) is not None and (decided := turn.get("decided")) is not None:
+            turn[FROM_DECISION] = playback - decided
+    began = first["voice_to_voice"]
+    report.row("first turn after the start", seconds=Times([] if began is None else [began]))
+    for name in dict.fromkeys(key for turn in rest for key in turn):
+        where = {"voice_to_voice": "caller", FROM_DECISION: "server, from the decision"}
+        values = [value for turn in rest if (value := turn.get(name)) is not None]
+        alone = first.get(name)
+        report.row(
+            f"{name} ({where.get(name, 'server, from last voice')})",
+            seconds=Times(values),
+            first_turn=Times([] if alone is None else [alone]),
+        )
     report.row(
         "turns without a reply", share=Share([(float(t["voice_to_voice"] is None), 1.0) for t in turns])
     )
-    report.finish(args.json, args.plot)
-    print(json.dumps([turn["voice_to_voice"] for turn in turns]))
-    sys.exit(1 if silent else 0)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Counts:
     no_reply: int = 0
     refused: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
-    """How much later than the earliest one each packet was, by its timestamp; at most `LATE_SAMPLES`."""
+    """How much later than 20 ms after the one before each packet came; at most `LATE_SAMPLES`."""
     lag: list[float] = field(default_factory=list)
     """Of the callers' own event loop."""
 
@@ -155,13 +155,12 @@ class LightCaller(Caller):
         return next((time for time, _, size in reversed(self.came) if size >= VOICE_BYTES), 0.0)
 
     def lateness(self) -> list[float]:
-        """Of each packet, beside the earliest one."""
-        if not self.came:
-            return []
-        first = self.came[0][1]
-        delays = [time - ((stamp - first) & 0xFFFFFFFF) / RATE for time, stamp, _ in self.came]
-        earliest = min(delays)
-        return [delay - earliest for delay in delays]
+        """How much later than 20 ms after the one before each packet came."""
+        pairs = zip(self.came, self.came[1:], strict=False)
+        return [
+            max(0.0, now - before - ((stamp - last) & 0xFFFFFFFF) / RATE)
+            for (before, last, _), (now, stamp, _) in pairs
+        ]
 
 
 async def talk(url: str, questions: list[Question], wait: float, end: float, counts: Counts) -> None:

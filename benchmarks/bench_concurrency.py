@@ -1,0 +1,257 @@
+"""How many conversations one machine holds: 1, 2, 4, ... at once, until the latency's p95 has doubled.
+
+    python -m benchmarks.bench_concurrency [--engines real|scripted|both] [--seconds 40] [--most 128]
+                                           [--levels 1,50,100] [--json FILE] [-- SERVER FLAGS]
+
+Starts `local-voice serve`, calls it from processes of their own (`light_caller.py`, 16 callers in each) and
+lets each caller ask, listen and ask again, 1 s after the reply's end. `scripted`: scripts in the place of all
+engines (`scripted_server.py`), so what the transport and the sessions cost alone. It ends where p95 is twice
+that of one conversation, a call is refused, or more than 5 % of the questions get no reply; then once more
+half way between.
+
+`voice_to_voice`: from the packet with the caller's last voiced sample to the reply's first voiced packet.
+`packets_late`: of the packets that callers get, those that came 60 ms or more after the one before, not 20.
+`lag`: of the naps of the server's event loop, ten a second, those that lasted 20 ms too long. `cpu`: cores
+that the server and its children take, for each conversation. `memory`: of the same in MiB; for several the
+growth since the first, for each further one. `callers`: cores that the callers take. On one machine they
+share the cores with the server, so what is measured is less than the machine could hold for others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bench_turn import start_server, until_ready
+from benchmarks.light_caller import RAMP_SECONDS, Counts
+from benchmarks.report import Report, Share, Times
+
+CALLERS_A_PROCESS = 16
+SETTLED_SECONDS = 6.0
+"""After the last caller's beginning: from here on processor time counts."""
+LATE_SECONDS = 0.04
+LAG_SECONDS = "0.02"
+DOUBLE = 2.0
+NO_REPLY = 0.05
+TICK = os.sysconf("SC_CLK_TCK")
+MIB = 2**20
+EVERYBODY = ["--server.requests_per_minute", "0", "--server.max_sessions", "1000"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a process group, at a moment."""
+
+    at: float
+    seconds: float
+    """Of processor time so far."""
+    memory: float
+    """MiB, resident; what processes share is counted once."""
+
+
+@dataclass
+class Level:
+    """What was seen with so many callers."""
+
+    sessions: int
+    counts: Counts = field(default_factory=Counts)
+    cpu: float = 0.0
+    """Cores, of the server."""
+    callers_cpu: float = 0.0
+    memory: float = 0.0
+    lag: tuple[float, float] = (0.0, 0.0)
+    """Naps that lasted too long, and all."""
+
+    @property
+    def p95(self) -> float:
+        """Of the latency; infinite without one."""
+        return float(np.percentile(self.counts.seconds, 95)) if self.counts.seconds else float("inf")
+
+    @property
+    def silent(self) -> float:
+        """Share of the questions without a reply."""
+        return self.counts.no_reply / max(1, self.counts.no_reply + len(self.counts.seconds))
+
+    def holds(self, one: Level) -> bool:
+        """Whether so many are served as `one` is."""
+        return not self.counts.refused and self.silent <= NO_REPLY and self.p95 <= DOUBLE * one.p95
+
+
+def processes(leader: int) -> Iterator[Path]:
+    """Its process group and session: a server's children have their own groups, but not their own session."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == leader:
+                    yield folder
+
+
+def cost(leader: int) -> Cost:
+    """Of all processes of its session."""
+    ticks, memory = 0, 0.0
+    for folder in processes(leader):
+        with contextlib.suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+            for line in (folder / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    memory += int(line.split()[1]) / 1024
+    return Cost(time.monotonic(), ticks / TICK, memory)
+
+
+def naps(url: str) -> tuple[float, float]:
+    """Of the server's event loop so far: those that lasted too long, and all."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    found = {}
+    for line in lines:
+        if line.startswith("local_voice_loop_lag_seconds_"):
+            name, _, value = line.rpartition(" ")
+            found[name.removeprefix("local_voice_loop_lag_seconds_")] = float(value)
+    return found["count"] - found[f'bucket{{le="{LAG_SECONDS}"}}'], found["count"]
+
+
+def callers(url: str, count: int, seconds: float) -> list[subprocess.Popen[bytes]]:
+    """Processes with `count` callers in all."""
+    found = []
+    while count > 0:
+        some = min(count, CALLERS_A_PROCESS)
+        command = [sys.executable, "-m", "benchmarks.light_caller", url, "--callers", str(some)]
+        found.append(subprocess.Popen([*command, "--seconds", str(seconds)], stdout=subprocess.PIPE))
+        count -= some
+    return found
+
+
+def measure(url: str, server: int, sessions: int, seconds: float) -> Level:
+    """One level."""
+    level = Level(sessions)
+    working = callers(url, sessions, seconds)
+    try:
+        # They start one after the other in each process, while the questions are rendered before that.
+        time.sleep(min(sessions, CALLERS_A_PROCESS) * RAMP_SECONDS + SETTLED_SECONDS)
+        before, lag_before = cost(server), naps(url)
+        theirs = [cost_of(process.pid) for process in working]
+        time.sleep(seconds - SETTLED_SECONDS)
+        after, lag_after = cost(server), naps(url)
+        spent = sum(cost_of(process.pid) - was for process, was in zip(working, theirs, strict=True))
+        for process in working:
+            told = json.loads(process.communicate(timeout=120)[0])
+            for name, value in told.items():
+                setattr(level.counts, name, getattr(level.counts, name) + value)
+    finally:
+        for process in working:
+            process.kill()
+            process.wait()
+    wall = after.at - before.at
+    level.cpu, level.callers_cpu = (after.seconds - before.seconds) / wall, spent / wall
+    level.memory = after.memory
+    level.lag = (lag_after[0] - lag_before[0], lag_after[1] - lag_before[1])
+    return level
+
+
+def cost_of(process: int) -> float:
+    """Processor seconds of one process; 0 when it is over."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def climb(url: str, server: int, seconds: float, levels: Sequence[int], report: Report, label: str) -> None:
+    """All levels, and one half way between the last that holds and the first that doesn't."""
+    one: Level | None = None
+    best = 0
+    for sessions in levels:
+        level = measure(url, server, sessions, seconds)
+        one = one or level
+        tell(report, label, level, one)
+        if not level.holds(one):
+            if sessions - best > 1 and best:
+                between = (best + sessions) // 2
+                level = measure(url, server, between, seconds)
+                tell(report, label, level, one)
+                best = between if level.holds(one) else best
+            break
+        best = sessions
+    report.row(f"{label}: held", conversations=str(best))
+
+
+def tell(report: Report, label: str, level: Level, one: Level) -> None:
+    """A row."""
+    counts = level.counts
+    late = sum(moment > LATE_SECONDS for moment in counts.late)
+    more = level.sessions - one.sessions
+    values: dict[str, Any] = {
+        "voice_to_voice": Times(counts.seconds),
+        "no_reply": Share([(1.0, 1.0)] * counts.no_reply + [(0.0, 1.0)] * len(counts.seconds)),
+        "packets_late": Share([(late, len(counts.late))]),
+        "lag": Share([(level.lag[0], level.lag[1])]),
+        "cpu": Share([(level.cpu, level.sessions)], unit="cores"),
+        "memory": f"{(level.memory - one.memory) / more:.1f}" if more else f"{level.memory:.0f} in all",
+        "callers": f"{level.callers_cpu:.2f}",
+        "refused": f"{len(counts.refused)}, {counts.refused[0][:60]}" if counts.refused else "0",
+    }
+    report.row(f"{label}, {level.sessions}", **values)
+    print(f"{label}, {level.sessions}:", {name: str(value) for name, value in values.items()}, flush=True)
+
+
+@contextlib.contextmanager
+def served(flags: list[str], *, scripted: str = "") -> Iterator[tuple[str, int]]:
+    """A server, its address and process."""
+    server, url = start_server([*EVERYBODY, *flags], scripted)
+    try:
+        asyncio.run(until_ready(url))
+        yield url, server.pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGINT)
+        server.wait(30)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--engines", choices=("real", "scripted", "both"), default="both")
+    parser.add_argument("--seconds", type=float, default=40.0, help="at each level (default: 40)")
+    parser.add_argument("--most", type=int, default=128, help="conversations (default: 128)")
+    parser.add_argument("--levels", help="these instead, such as 1,50,100")
+    parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--plot", type=Path, help="draw it")
+    parser.add_argument(
+        "--quick", action="store_true", help="only see that it works: scripted, 1 and 2, 12 s"
+    )
+    parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
+    args = parser.parse_args()
+    levels = [2**power for power in range(args.most.bit_length()) if 2**power <= args.most]
+    if args.levels:
+        levels = [int(level) for level in args.levels.split(",")]
+    if args.quick:
+        args.engines, args.seconds, levels = "scripted", 12.0, [1, 2]
+    about = {"seconds": args.seconds, "flags": " ".join(args.flags) or "defaults"}
+    report = Report("bench_concurrency: conversations at once", about)
+    scripts = "SileroVad,SmartTurn,Whisper,VllmEngine,Piper"
+    for label, scripted in (("scripted", scripts), ("real", "")):
+        if args.engines in (label, "both"):
+            with served(args.flags, scripted=scripted) as (url, server):
+                climb(url, server, args.seconds, levels, report, label)
+    report.finish(args.json, args.plot)
+
+
+if __name__ == "__main__":
+    main()
