@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import http_exceptions, web
+from aiohttp.web_urldispatcher import SystemRoute, UrlMappingMatchInfo
 
 from local_voice.access import COOKIE_SECONDS, Lock, client_address, host_allowed, is_local, origin_allowed
 from local_voice.metrics import Refusal
@@ -259,6 +260,25 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RefusalError(400, "The body has to be a JSON object.", "request")
     return found
+
+
+class _Unexpected(SystemRoute):
+    """Where a request with an expectation that nobody knows ends."""
+
+    async def handle_expect_header(self, request: web.Request) -> None:
+        """aiohttp's own quotes the header, and fails where it is no text: a 500 before any of our checks."""
+
+
+def refuse_expectations(app: web.Application) -> None:
+    """Let what a request expects be `100-continue` or nothing; the rest is a 417 like every other refusal."""
+    resolve = app.router.resolve
+
+    async def resolve_expected(request: web.Request) -> UrlMappingMatchInfo:
+        if request.headers.get("Expect", "").lower() in ("", "100-continue"):
+            return await resolve(request)
+        return UrlMappingMatchInfo({}, _Unexpected(web.HTTPExpectationFailed()))
+
+    setattr(app.router, "resolve", resolve_expected)  # noqa: B010
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

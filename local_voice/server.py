@@ -32,6 +32,7 @@ from local_voice.gate import (
     add_headers,
     quiet_logger,
     read_json,
+    refuse_expectations,
     reply,
 )
 from local_voice.metrics import CONTENT_TYPE, Metrics
@@ -212,6 +213,7 @@ class Server:
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._gate.guard])
         app.on_response_prepare.append(add_headers)
+        refuse_expectations(app)
         for path in FILES:
             app.router.add_get(path, self._file)
         app.router.add_get("/healthz", self._health)

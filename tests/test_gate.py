@@ -290,6 +290,8 @@ async def test_a_request_that_takes_too_long_is_ended(http, monkeypatch):
         b"GET /\x1b[2J HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /%1b[2J%0aforged HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: \xc8\r\n\r\n",
+        b"GET /gone HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: more\r\n\r\n",
     ],
 )
 async def test_broken_http_gets_at_most_a_4xx_and_leaves_no_line_in_the_log(data, caplog):

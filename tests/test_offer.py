@@ -15,6 +15,10 @@ AUDIO = [
     "a=sendrecv",
     "a=rtcp-mux",
     "a=rtpmap:111 opus/48000/2",
+    "a=ice-ufrag:abcd",
+    "a=ice-pwd:abcdabcdabcdabcdabcdab",
+    "a=fingerprint:sha-256 AB:CD",
+    "a=setup:actpass",
 ]
 CHANNEL = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0", "a=mid:1"]
 VIDEO = ["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=mid:2", "a=sendrecv", "a=rtpmap:96 VP8/90000"]
@@ -50,6 +54,11 @@ def test_an_offer_for_sound_and_a_data_channel_passes_unchanged():
         (offer(AUDIO, CHANNEL, CHANNEL), "sections beside"),
         (offer([line for line in AUDIO if "opus" not in line]), "Opus"),
         (offer([line.replace("sendrecv", "recvonly") for line in AUDIO]), "microphone is missing"),
+        (offer([line for line in AUDIO if "ice-pwd" not in line]), "no ice-pwd"),
+        (offer([line for line in AUDIO if "fingerprint" not in line]), "no fingerprint"),
+        (offer([line for line in AUDIO if "mid" not in line]), "names"),
+        (offer(AUDIO, [line.replace("mid:1", "mid:0") for line in CHANNEL]), "of their own"),
+        (offer(["a=group:BUNDLE 0 2"], AUDIO, CHANNEL), "bundles sections"),
         (offer(AUDIO) + "\0", "characters"),
         (offer(AUDIO) + "a=ü", "characters"),
         (offer(AUDIO) + "a=x\r\n" * LONGEST_SDP, "longer than"),

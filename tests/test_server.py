@@ -28,6 +28,10 @@ SDP = "\r\n".join(
         "a=mid:0",
         "a=sendrecv",
         "a=rtpmap:111 opus/48000/2",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:abcdabcdabcdabcdabcdab",
+        "a=fingerprint:sha-256 nonsense",
+        "a=setup:actpass",
         "",
     ]
 )

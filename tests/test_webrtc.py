@@ -481,6 +481,8 @@ async def test_a_damaged_offer_is_refused_or_answered_but_leaves_nothing_behind(
 
 async def test_no_public_server_is_asked_unless_configured(monkeypatch):
     asked = []
+    async with an_offer() as sdp:
+        pass
 
     class Recorder:
         def __init__(self, configuration) -> None:
@@ -488,7 +490,6 @@ async def test_no_public_server_is_asked_unless_configured(monkeypatch):
             raise RuntimeError("enough seen")
 
     monkeypatch.setattr(webrtc, "RTCPeerConnection", Recorder)
-    sdp = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendrecv\r\na=rtpmap:111 opus/48000/2\r\n"
     for servers in ((), ("stun:stun.example.org",)):
         with pytest.raises(RuntimeError, match="enough seen"):
             await answer(sdp, servers)

@@ -6,25 +6,33 @@ change here reaches into a private place; `require_aiortc` checks at start-up th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import aioice.ice
-from aiortc import RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from local_voice.stages import StartupError
 from local_voice.transports.jitter import InOrder
 
+log = logging.getLogger(__name__)
+
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _TIMESTAMP = "_RTCRtpSender__rtp_timestamp"
+_CONNECT = "_RTCPeerConnection__connect"
+_DTLS = "_RTCPeerConnection__dtlsTransports"
 
 
 def require_aiortc() -> None:
     """Check the private places of aiortc that are used here. Raises `StartupError`."""
     receiving = _BUFFER in RTCRtpReceiver.__init__.__code__.co_names
     sending = _TIMESTAMP in RTCRtpSender.__init__.__code__.co_names
-    if not (receiving and sending and hasattr(RTCRtpReceiver, "_handle_rtp_packet")):
+    connecting = hasattr(RTCPeerConnection, _CONNECT)
+    closing = _DTLS in RTCPeerConnection.__init__.__code__.co_names
+    handling = hasattr(RTCRtpReceiver, "_handle_rtp_packet")
+    if not (receiving and sending and connecting and closing and handling):
         raise StartupError(
             "The installed aiortc receives or sends sound in another way than 1.16.0, which the web page "
             "relies on: install aiortc==1.16.0."
@@ -45,6 +53,31 @@ def offer_loopback_when_alone() -> None:
 
     addresses.offers_loopback = True  # type: ignore[attr-defined]
     aioice.ice.get_host_addresses = addresses
+
+
+def watch_connecting(peer: RTCPeerConnection, failed: Callable[[Exception], None]) -> None:
+    """Tell when an offer turns out to be broken only while connecting; aiortc would tell nobody."""
+    connect = getattr(peer, _CONNECT)
+
+    async def watched() -> None:
+        try:
+            await connect()
+        except Exception as error:  # aiortc looks for what an offer should have with bare asserts
+            failed(error)
+
+    setattr(peer, _CONNECT, watched)
+
+
+async def close_whole(peer: RTCPeerConnection) -> None:
+    """Close a peer; also one whose offer was so broken that aiortc's own closing stops half-way."""
+    try:
+        await peer.close()
+    except Exception:
+        log.debug("a peer closed only in parts", exc_info=True)
+        for dtls in list(getattr(peer, _DTLS)):
+            await dtls.stop()
+            await dtls.transport.stop()
+        peer.remove_all_listeners()
 
 
 class _AtOnce:

@@ -12,6 +12,8 @@ LONGEST_SDP = 32_768
 """Characters; an offer of Chromium for sound and a data channel has about 3,000."""
 MOST_CANDIDATES = 20
 """UDP candidates used; a laptop with containers and a VPN offers about 10."""
+NEEDED = ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
+"""Attributes without which nobody can connect; aiortc would only find out later."""
 MOST_NAMES = 4
 """mDNS names (`*.local`) looked up; browsers use them only until the microphone is allowed."""
 
@@ -48,6 +50,21 @@ def _check_sections(lines: list[str]) -> None:
         raise OfferError("The offer's audio has to include Opus at 48000 Hz.")
     if not {"a=sendrecv", "a=sendonly"} & set(audio):
         raise OfferError("The offer's audio has to be sendrecv: the microphone is missing.")
+    missing = [name for name in NEEDED if not any(line.startswith(f"a={name}:") for line in audio)]
+    if missing:
+        raise OfferError(f"The offer's audio has no {missing[0]}.")
+    _check_names(lines)
+
+
+def _check_names(lines: list[str]) -> None:
+    """Each section has a name of its own, and what is bundled is there."""
+    names = [line[6:].strip() for line in lines if line.startswith("a=mid:")]
+    sections = sum(line.startswith("m=") for line in lines)
+    if len(names) != sections or len(set(names)) != sections:
+        raise OfferError("The offer's sections need names (a=mid) of their own.")
+    for line in lines:
+        if line.startswith("a=group:BUNDLE") and not set(line.split()[1:]) <= set(names):
+            raise OfferError("The offer bundles sections that it does not have.")
 
 
 def _section(lines: list[str], kind: str) -> list[str]:

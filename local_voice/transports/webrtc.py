@@ -36,9 +36,11 @@ from local_voice.stages import Control, Notification, RemovesEcho
 from local_voice.transports.echo_path import EchoPath
 from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
 from local_voice.transports.inside_aiortc import (
+    close_whole,
     last_timestamp,
     offer_loopback_when_alone,
     own_receive_path,
+    watch_connecting,
 )
 from local_voice.transports.jitter import Presence, Unbroken
 from local_voice.transports.messages import Bye, Hello, Ping, Played, parse
@@ -151,6 +153,7 @@ class WebRtcTransport:
         peer.on("track", self._on_track)
         peer.on("datachannel", self._on_channel)
         peer.on("connectionstatechange", self._on_state)
+        watch_connecting(peer, self._on_broken)
 
     async def __aenter__(self) -> Self:
         """Wait for the connection. Raises `PeerGoneError` when it doesn't come about."""
@@ -213,6 +216,10 @@ class WebRtcTransport:
             self._close_soon("the network between us is broken")
         elif state == "closed":
             self._close_soon("it closed the connection")
+
+    def _on_broken(self, error: Exception) -> None:
+        log.debug("connecting failed: %r", error)
+        self._close_soon("its offer was broken")
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(r for r in self._peer.getReceivers() if r.track is track)
@@ -368,7 +375,7 @@ class WebRtcTransport:
                     await self._opened.wait()
                     await asyncio.sleep(LAST_WORDS_SECONDS)
         self._voice.stop()
-        await self._peer.close()
+        await close_whole(self._peer)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
