@@ -66,9 +66,11 @@ EVERYWHERE = ("0.0.0.0", "::")
 PAGE = Path(__file__).parent / "transports" / "web"
 FILES = {
     "/": ("index.html", "text/html"),
-    "/client.js": ("client.js", "text/javascript"),
-    "/playback.js": ("playback.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("client", "door", "levels", "microphone", "page", "playback", "turns")
+    },
 }
 
 

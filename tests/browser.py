@@ -124,7 +124,7 @@ class TalkPage:
         await self.page.locator("#mute").click()
 
     async def state(self) -> str:
-        """warming, unreachable, idle, connecting, listening, hearing, thinking, speaking, muted or lost."""
+        """What the body says: idle, connecting, listening, hearing, thinking, speaking, paused, muted ..."""
         return await self.page.locator("body").get_attribute("data-state") or ""
 
     async def wait_for_state(self, *states: str, seconds: float = 10.0) -> str:
@@ -137,7 +137,8 @@ class TalkPage:
     async def captions(self) -> list[ShownCaption]:
         """All captions from top to bottom."""
         rows = await self.page.locator("#captions li").evaluate_all(
-            "lines => lines.map(l => ({...l.dataset, text: l.querySelector('.words').textContent}))"
+            "lines => lines.filter(l => l.dataset.turn)"
+            ".map(l => ({...l.dataset, text: l.querySelector('.words').textContent}))"
         )
         return [
             ShownCaption(
@@ -166,9 +167,22 @@ class TalkPage:
         """The sentence about what went wrong; empty when all is well."""
         return await self.page.locator("#error").text_content() or ""
 
-    async def timing(self) -> str:
-        """The line with the last turn's times."""
-        return await self.page.locator("#timing").text_content() or ""
+    async def write(self, text: str) -> None:
+        """Send a written message."""
+        await self.page.locator("#text").fill(text)
+        await self.page.keyboard.press("Enter")
+
+    async def pace(self) -> str:
+        """The line about how long all answers took."""
+        return await self.page.locator("#pace").text_content() or ""
+
+    async def waterfall(self) -> list[list[str]]:
+        """Open where the time of the newest answer went: label and seconds of each row."""
+        await self.page.locator(".waterfall summary").last.click()
+        rows = self.page.locator(".waterfall[open]").last.locator("tr")
+        return await rows.evaluate_all(
+            "rows => rows.map(r => [r.querySelector('th').innerText, r.querySelector('.seconds').innerText])"
+        )
 
     async def listen(self) -> None:
         """Begin to measure what the loudspeaker gets; see `loudest` and `sounds`."""

@@ -64,7 +64,8 @@ async def test_a_conversation_on_the_page_in_chromium(
         await page.wait_for_caption("assistant", "Paris", turn=1, seconds=15)
         assert await page.loudest() > 0.05
         await page.wait_for_caption("assistant", "Rome", turn=2, seconds=25)
-        assert "s" in await page.timing()
+        assert "answers" in await page.pace()
+        assert len(await page.waterfall()) == 6
         assert await page.error() == ""
         await page.screenshot(Path(os.environ.get("SCREENSHOTS", tmp_path)) / "conversation.png")
         assert page.console == []

@@ -13,10 +13,10 @@ from aioice.ice import get_host_addresses
 from browser import open_page
 
 from local_voice.audio import write_wav
-from local_voice.events import PushToTalk, StopSpeaking
+from local_voice.events import Message, PushToTalk, StopSpeaking
 from local_voice.server import FILES, PAGE, Server
 from local_voice.settings import ServerSettings
-from local_voice.stages import Caption, Mode, Notice, Status, Timing
+from local_voice.stages import Caption, Control, Mode, Notice, Status
 
 doors = pytest.mark.doors
 TOKEN = "0123456789abcdef0123"
@@ -35,7 +35,8 @@ class Script:
         self.transport = None
         self.received: list[np.ndarray] = []
         self.open = asyncio.Event()
-        self.controls: list[PushToTalk | StopSpeaking] = []
+        self.controls: list[Control] = []
+        self.remembers = True
 
     async def __call__(self, transport) -> None:
         self.transport = transport
@@ -43,8 +44,12 @@ class Script:
         self.received.clear()
         self.open.set()
         transport.notify(Status("listening"))
-        async for chunk in transport.incoming():
-            self.received.append(chunk.samples)
+        try:
+            async for chunk in transport.incoming():
+                self.received.append(chunk.samples)
+        finally:
+            if self.remembers:
+                transport.remember([*transport.messages, Message("user", "Hello.")])
 
     def say(self, samples: np.ndarray) -> None:
         playout = self.transport.playout
@@ -96,7 +101,6 @@ async def test_a_conversation_is_shown_and_heard_and_the_console_stays_clean(tmp
         notify(Status("speaking"))
         notify(Caption("assistant", 1, "The capital of <b>France</b>", final=False))
         notify(Caption("assistant", 1, "The capital of <b>France</b> is", final=True, interrupted=True))
-        notify(Timing(1, {"end_of_turn": 0.256, "first_sound": 0.84}))
         await page.wait_for_state("speaking")
         await page.wait_for_caption("assistant", "<b>france</b> is")
         await asyncio.sleep(0.8)
@@ -105,11 +109,8 @@ async def test_a_conversation_is_shown_and_heard_and_the_console_stays_clean(tmp
             ("user", 1, True, False),
             ("assistant", 1, True, True),
         ]
-        assert "(interrupted)" in await page.page.locator("#captions").inner_text()
+        assert "interrupted" in await page.page.locator("#captions").inner_text()
         assert await page.page.locator("#captions b").count() == 0
-        assert (
-            await page.timing() == "Last turn, after your last sound: end of turn 0.26 s · first sound 0.84 s"
-        )
         assert 0.02 < script.transport.playout.delay_seconds < 0.5
         await shot(page, "conversation", tmp_path)
         await page.hang_up()
@@ -344,7 +345,7 @@ async def test_the_token_in_the_link_opens_the_page_and_leaves_the_address_bar()
 @doors
 @pytest.mark.parametrize(
     ("link", "says"),
-    [("", "open the link that was shown"), (f"#token={'x' * 20}", "did not take this link’s token")],
+    [("", "open the link that was shown"), (f"#token={'x' * 20}", "did not take this link")],
 )
 async def test_a_page_without_the_right_token_says_so_and_can_not_call(link, says):
     async with serving(Script(), token=TOKEN) as server, open_page(server.url + link) as page:
@@ -364,18 +365,24 @@ async def test_a_page_whose_cookie_is_over_gets_another_one_and_calls():
 
 
 @doors
-async def test_a_full_server_is_said_and_the_next_try_works():
+async def test_a_full_server_is_said_and_the_page_gets_in_by_itself(tmp_path):
     script = Script()
     async with serving(script, max_sessions=1) as server, open_page(server.url) as first:
         await first.talk()
         async with open_page(server.url) as second:
             await second.page.locator("#talk:enabled").click()
-            await second.wait_for_state("idle")
+            await second.wait_for_state("busy")
             assert "All conversations are taken" in await second.error()
+            assert re.search(r"trying again in [1-5] s", await second.page.locator("#state").inner_text())
+            await shot(second, "busy", tmp_path)
+            await second.page.locator("#talk", has_text="Stop waiting").click()
+            await second.wait_for_state("idle")
+            await second.page.locator("#talk:enabled").click()
+            await second.wait_for_state("busy")
             await first.hang_up()
-            await until(lambda: server.sessions == 0)
-            await second.talk()
+            await second.wait_for_state("listening")
             assert await second.error() == ""
+            assert second.console == []
 
 
 @doors
@@ -397,8 +404,8 @@ async def test_a_stopping_server_is_said_as_a_lost_connection(tmp_path):
         page = await context.__aenter__()
         await page.talk()
     try:
-        await page.wait_for_state("lost", "unreachable")
-        assert await page.error() == "The assistant hung up: the server is stopping."
+        await page.wait_for_state("lost")
+        assert await page.error() == "The assistant hung up: the server is stopping. Trying to bring it back."
         await shot(page, "lost", tmp_path)
     finally:
         await context.__aexit__(None, None, None)

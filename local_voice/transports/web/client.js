@@ -1,382 +1,416 @@
-// The page's side of a conversation: microphone up, voice down, captions and state over a data channel.
-// Times are in seconds; setTimeout alone takes milliseconds.
+// A conversation with a local-voice server: microphone up, voice down, words and state over a data channel.
+// The page uses it, and so may any other page: docs/embedding.md. Times are in seconds.
+//
+//   import { LocalVoice } from "/client.js";
+//   const voice = new LocalVoice({ token: getPass });
+//   voice.addEventListener("caption", ({ detail }) => console.log(detail.role, detail.text));
+//   button.onclick = () => voice.start();
 
-import { Playback, hello } from "/playback.js";
+import { Busy, Door } from "./door.js";
+import { Ears } from "./levels.js";
+import { Sentence, openMicrophone, silence } from "./microphone.js";
+import { Playback, hello } from "./playback.js";
 
-const STATES = {
-  unreachable: "Server not reachable",
-  warming: "Warming up",
-  idle: "Ready",
-  connecting: "Connecting",
-  listening: "Listening",
-  hearing: "Hearing you",
-  thinking: "Thinking",
-  speaking: "Speaking",
-  muted: "Muted",
-  lost: "Connection lost",
-  locked: "Locked",
-};
 const QUIET_STATES = ["listening", "hearing"]; // in all others the assistant has, or is about to have, the word
 const LONGEST_STATE = 40;
 const PING_SECONDS = 1;
 const SILENT_SERVER_SECONDS = 4;
 const CONNECT_SECONDS = 15;
 const GATHER_SECONDS = 1;
-const MOST_CAPTIONS = 200;
+const RETURN_SECONDS = 30; // so long the server keeps a conversation whose connection broke
+const STEADY_SECONDS = 10; // a connection that lasted so long was a good one
+const MOST_BREAKS = 5;
 
-const element = (id) => document.getElementById(id);
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 const now = () => performance.now() / 1000;
 
-let call = null; // the conversation that is open: { peer, microphone, channel, ... }
-let serverState = "listening";
-let mode = "full_duplex"; // how turns are taken, as the server said
-let iceServers = [];
+// Events, each with its facts in `detail`:
+//   state    { state, word }   idle, connecting, listening, hearing, thinking, speaking, paused, muted, busy,
+//                              lost, warming, unreachable, locked, or what a newer server says
+//   caption  { role, turn, text, final, interrupted, connection }
+//   timing   { turn, seconds, delay, connection }
+//   trouble  { sentence }      what went wrong and what helps; empty when that is over
+//   message  { at, from, message }  everything said over the data channel, but for the pulse
+//   broken, back { resumed }   the connection is gone; there is another one
+export class LocalVoice extends EventTarget {
+  muted = false;
+  holding = false;
+  mode = "full_duplex"; // how turns are taken, as the server said
+  state = "idle";
+  #door;
+  #audio;
+  #choices = {};
+  #run = null; // the conversation that the user wants: { microphone, link, name, ... }
+  #connections = 0;
+  #said = "listening"; // the state that the server told last
+  #ears = null;
 
-// ---- what the user sees --------------------------------------------------------------------------------
-
-// A state that this page doesn't know is shown by its name: "looking_it_up" as "Looking it up".
-function label(state) {
-  if (Object.hasOwn(STATES, state)) return STATES[state];
-  const words = state.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-function show(state) {
-  document.body.dataset.state = state;
-  element("state-text").textContent = label(state);
-  const live = call !== null;
-  const open = live && call.connected === true;
-  document.body.dataset.live = live;
-  element("talk").textContent = live ? "Hang up" : "Talk";
-  element("talk").disabled = !live && ["warming", "unreachable", "locked"].includes(state);
-  element("mute").disabled = !live;
-  element("mute").dataset.muted = live && call.muted;
-  element("mute").textContent = live && call.muted ? "Unmute" : "Mute";
-  element("interrupt").disabled = !open || serverState === "listening";
-  element("hold").hidden = !live || mode !== "push_to_talk";
-  element("hold").disabled = !open;
-  element("hold").textContent = live && call.holding ? "Listening to you" : "Hold to talk";
-  element("hold").dataset.held = live && call.holding;
-}
-
-function showConversation() {
-  show(call.muted && QUIET_STATES.includes(serverState) ? "muted" : serverState);
-}
-
-function complain(sentence) {
-  element("error").textContent = sentence;
-  element("error").hidden = sentence === "";
-}
-
-function caption({ role, turn, text, final, interrupted }) {
-  const list = element("captions");
-  const key = `${call.number}-${role}-${turn}`;
-  let line = list.querySelector(`[data-key="${key}"]`);
-  if (text === "" && !interrupted) {
-    line?.remove();
-    return;
+  // server: its address, by default where this module came from. token: a pass, or a function that fetches
+  // one, sent with each request; without it cookies are used. audio: the element that plays the voice.
+  constructor({ server, token, audio } = {}) {
+    super();
+    this.#door = new Door(new URL(server ?? ".", import.meta.url), token);
+    this.#audio = audio ?? Object.assign(new Audio(), { autoplay: true });
   }
-  const atEnd = list.parentElement.scrollHeight - list.parentElement.scrollTop - list.parentElement.clientHeight < 80;
-  if (!line) {
-    line = document.createElement("li");
-    line.dataset.key = key;
-    line.dataset.role = role;
-    line.dataset.turn = turn;
-    for (const part of ["who", "words", "mark"]) {
-      line.append(Object.assign(document.createElement("span"), { className: part }));
+
+  // A conversation is open, being opened, or being brought back.
+  get live() {
+    return this.#run !== null;
+  }
+
+  get connected() {
+    return this.#run?.link?.open === true;
+  }
+
+  get interruptible() {
+    return this.connected && this.#said !== "listening";
+  }
+
+  // Begin. { listen: false } opens no microphone: for those who write.
+  async start({ listen = true } = {}) {
+    if (this.#run) return;
+    const run = (this.#run = { listen, name: "", breaks: 0 });
+    this.muted = this.holding = false;
+    this.#trouble("");
+    this.#to("connecting");
+    try {
+      run.microphone = listen ? await openMicrophone(this.#choices.microphone) : silence();
+      if (this.#run !== run) return this.#free(run);
+      this.#watchMicrophone(run);
+      await this.#open(run);
+    } catch (error) {
+      if (this.#run !== run) return;
+      this.hangUp(error instanceof Sentence ? error.message : `The conversation can’t start: ${error.message}`);
     }
-    line.querySelector(".who").textContent = role === "user" ? "You" : "Assistant";
-    list.append(line);
-    if (list.children.length > MOST_CAPTIONS) list.firstElementChild.remove();
   }
-  const wasFinal = line.dataset.final === "true";
-  line.querySelector(".words").textContent = text;
-  line.querySelector(".mark").textContent = interrupted ? " (interrupted)" : "";
-  line.dataset.final = final;
-  line.dataset.interrupted = interrupted;
-  element("hint").hidden = true;
-  if (final && !wasFinal) element("announcer").textContent = `${role === "user" ? "You" : "Assistant"}: ${text}`;
-  if (atEnd) line.scrollIntoView({ block: "end" });
-}
 
-function timing({ seconds }) {
-  const parts = Object.entries(seconds).map(([mark, value]) => `${mark.replaceAll("_", " ")} ${value.toFixed(2)} s`);
-  element("timing").textContent = `Last turn, after your last sound: ${parts.join(" · ")}`;
-  element("timing").hidden = parts.length === 0;
-}
-
-// ---- the conversation ----------------------------------------------------------------------------------
-
-class Sentence extends Error {} // an error whose message is meant for the user
-
-async function openMicrophone() {
-  if (!window.isSecureContext || !navigator.mediaDevices) {
-    const port = location.port || "80";
-    throw new Sentence(
-      "Browsers give the microphone only to pages from localhost or over HTTPS. On another machine, run " +
-        `“ssh -L ${port}:localhost:${port} ${location.hostname}” and open http://localhost:${port} there.`,
-    );
+  hangUp(sentence = "") {
+    this.#end("idle", sentence);
   }
-  try {
-    return await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+
+  mute(muted) {
+    if (!this.#run) return;
+    this.muted = muted;
+    this.#applyMute();
+    this.#show();
+  }
+
+  interrupt() {
+    if (this.interruptible) this.#send({ type: "interrupt" });
+  }
+
+  // Press the talk key, or let it go.
+  hold(down) {
+    if (!this.connected || this.holding === down || (down && this.mode !== "push_to_talk")) return;
+    this.holding = down;
+    this.#send({ type: "talk", down });
+    this.#show();
+  }
+
+  // Write instead of speaking. False: there is no connection to say it over.
+  say(text) {
+    if (!this.connected || text.trim() === "") return false;
+    this.#send({ type: "say", text: text.trim().slice(0, 1000) });
+    return true;
+  }
+
+  // { microphone, speaker: device ids, "" for the system's; mode }: for now and for later conversations.
+  async choose(choices) {
+    const before = this.#choices;
+    this.#choices = { ...before, ...choices };
+    const { microphone, speaker, mode } = this.#choices;
+    if (mode && mode !== before.mode && this.connected) this.#send({ type: "mode", name: mode });
+    if ((speaker ?? "") !== (before.speaker ?? "") && this.#audio.setSinkId) {
+      await this.#audio.setSinkId(speaker ?? "").catch(() => this.#trouble("That loudspeaker can’t be used."));
+    }
+    const run = this.#run;
+    if (run?.microphone && run.listen && (microphone ?? "") !== (before.microphone ?? "")) {
+      try {
+        const fresh = await openMicrophone(microphone);
+        for (const track of run.microphone.getTracks()) track.stop();
+        run.microphone = fresh;
+        this.#watchMicrophone(run);
+        await run.link?.peer.getSenders()[0]?.replaceTrack(fresh.getAudioTracks()[0]);
+        run.link?.ears?.listen(fresh);
+        this.#applyMute();
+      } catch (error) {
+        this.#trouble(error.message);
+      }
+    }
+  }
+
+  // How loud both sides are at this moment, 0 to 1.
+  levels() {
+    const ears = this.#run?.link?.ears;
+    return { user: this.muted ? 0 : (ears?.user() ?? 0), assistant: ears?.assistant() ?? 0 };
+  }
+
+  // Ask until the models are warm (at /healthz: browsers log the 503 of /readyz as an error).
+  async watchServer() {
+    let unlocked = false;
+    for (;;) {
+      const answer = await this.#door.health();
+      if (this.#run) return;
+      if (answer?.locked) {
+        if (!unlocked && (unlocked = await this.#door.unlock())) continue;
+        this.#to("locked");
+        return;
+      }
+      if (answer?.ready) {
+        if (this.state !== "lost") this.#to("idle");
+        return;
+      }
+      if (!answer) this.#to("unreachable");
+      else this.#to("warming", answer.warming ? `Warming up: ${answer.warming}` : undefined);
+      await sleep(1);
+    }
+  }
+
+  // ---- connecting ----------------------------------------------------------------------------------------
+
+  async #open(run) {
+    for (;;) {
+      try {
+        await this.#door.lookForRoom();
+        if (this.#run === run) await this.#connect(run);
+        return;
+      } catch (error) {
+        if (!(error instanceof Busy) || this.#run !== run) throw error;
+        for (let left = Math.ceil(error.seconds); left > 0; left--) {
+          this.#trouble(error.message);
+          this.#to("busy", `Busy: trying again in ${left} s`);
+          await sleep(1);
+          if (this.#run !== run) return;
+        }
+        this.#trouble("");
+        this.#to("connecting");
+      }
+    }
+  }
+
+  async #connect(run) {
+    const peer = new RTCPeerConnection({
+      iceServers: this.#door.iceServers,
+      iceTransportPolicy: this.#door.relay ? "relay" : "all",
     });
-  } catch (error) {
-    throw new Sentence(
-      {
-        NotAllowedError: "The microphone was refused: allow it for this page in the browser’s address bar, then press Talk.",
-        NotFoundError: "No microphone was found: plug one in, then press Talk.",
-        NotReadableError: "The microphone can’t be opened: another program may be using it.",
-      }[error.name] ?? `The microphone can’t be used: ${error.message}`,
-    );
+    const link = (run.link = { peer, number: ++this.#connections, heard: now(), open: false });
+    try {
+      const opened = this.#prepare(run, link);
+      opened.catch(() => {}); // it is waited for below, once there is an answer
+      const reply = await this.#exchange(peer, run.name);
+      const resumed = reply.resumed === true;
+      run.name = reply.conversation ?? "";
+      const late = sleep(CONNECT_SECONDS).then(() => {
+        throw new Sentence(
+          "The connection didn’t come about: a firewall or VPN may be blocking UDP between us. A TURN server " +
+            "(server.ice_servers) gets through.",
+        );
+      });
+      await Promise.race([opened, late]);
+      if (run.began) this.#tell("back", { resumed });
+      run.began ??= now();
+    } catch (error) {
+      peer.close();
+      if (run.link === link) run.link = null;
+      throw error;
+    }
+  }
+
+  // Resolves when the data channel is open.
+  #prepare(run, link) {
+    const { peer } = link;
+    link.channel = peer.createDataChannel("events");
+    link.playback = new Playback(peer);
+    link.ears = new Ears(this.#ears ??= new AudioContext());
+    link.ears.listen(run.microphone);
+    link.channel.onmessage = ({ data }) => this.#current(run, link) && this.#receive(link, JSON.parse(data));
+    peer.ontrack = ({ track }) => {
+      const stream = new MediaStream([track]);
+      this.#audio.srcObject = stream;
+      link.ears.hear(stream);
+      this.#audio.play().catch(() => this.#trouble("The browser blocks sound: press Hang up, then Talk."));
+    };
+    for (const track of run.microphone.getAudioTracks()) peer.addTrack(track, run.microphone);
+    return new Promise((opened, failed) => {
+      peer.onconnectionstatechange = () => {
+        if (!["failed", "closed"].includes(peer.connectionState)) return;
+        failed(new Sentence("The connection to the assistant broke."));
+        this.#lose(run, link);
+      };
+      link.channel.onopen = () => {
+        if (!this.#current(run, link)) return;
+        link.open = true;
+        link.since = link.heard = now();
+        this.#said = "listening";
+        this.#trouble("");
+        this.#show();
+        this.#send({ ...hello(run.microphone.getAudioTracks()[0]), ...(run.listen ? {} : { echo_cancellation: true }) });
+        if (this.#choices.mode) this.#send({ type: "mode", name: this.#choices.mode });
+        this.#ping(run, link);
+        link.playback.report(
+          (message) => this.#send(message),
+          () => this.#current(run, link),
+          () => !QUIET_STATES.includes(this.#said),
+        );
+        opened();
+      };
+    });
+  }
+
+  #current(run, link) {
+    return this.#run === run && run.link === link;
+  }
+
+  async #exchange(peer, name) {
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer, this.#door.relay ? 5 * GATHER_SECONDS : GATHER_SECONDS);
+    const { sdp, type } = peer.localDescription;
+    if (!sdp.includes("a=candidate:")) {
+      throw new Sentence(
+        this.#door.relay
+          ? "The TURN server can’t be reached: it may be down, or its password wrong."
+          : "This computer has no network, and without one browsers refuse even calls to themselves: join any " +
+            "network, start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
+      );
+    }
+    const reply = await this.#door.call({ sdp, type }, name);
+    await peer.setRemoteDescription(reply);
+    return reply;
+  }
+
+  // ---- while connected -----------------------------------------------------------------------------------
+
+  #receive(link, message) {
+    link.heard = now();
+    if (message.type !== "pong") this.#log("server", message);
+    if (message.type === "caption") {
+      if (message.role === "user" && message.text && this.state === "paused") this.#to("hearing");
+      this.#tell("caption", { ...message, connection: link.number });
+    } else if (message.type === "timing") {
+      this.#tell("timing", { ...message, delay: link.delay ?? 0, connection: link.number });
+    } else if (message.type === "notice") this.#trouble(message.text);
+    else if (message.type === "status") {
+      const said = String(message.state).slice(0, LONGEST_STATE);
+      // A reply that is held because of a sound whose words are not known yet.
+      const held = said === "hearing" && ["speaking", "paused"].includes(this.state);
+      this.#said = said;
+      if (link.open) held ? this.#to("paused") : this.#show();
+    } else if (message.type === "mode") {
+      this.mode = message.name;
+      if (link.open) this.#show();
+    } else if (message.type === "bye") {
+      this.#lose(this.#run, link, `The assistant hung up: ${message.reason}.`);
+    }
+  }
+
+  #show() {
+    if (this.connected) this.#to(this.muted && QUIET_STATES.includes(this.#said) ? "muted" : this.#said);
+    else if (this.#run) this.#to(this.state);
+  }
+
+  async #ping(run, link) {
+    while (this.#current(run, link)) {
+      link.delay = await link.playback.delay().catch(() => undefined);
+      this.#send({ type: "ping", delay: link.delay });
+      await sleep(PING_SECONDS);
+      if (now() - link.heard > SILENT_SERVER_SECONDS) this.#lose(run, link);
+    }
+  }
+
+  #send(message) {
+    const channel = this.#run?.link?.channel;
+    if (channel?.readyState !== "open") return;
+    channel.send(JSON.stringify(message));
+    if (!["ping", "played"].includes(message.type)) this.#log("page", message);
+  }
+
+  #watchMicrophone(run) {
+    for (const track of run.microphone.getAudioTracks()) {
+      track.onended = () =>
+        this.#run === run &&
+        run.microphone.getAudioTracks().includes(track) &&
+        this.hangUp("The microphone is gone: plug it in, then press Talk.");
+    }
+  }
+
+  #applyMute() {
+    for (const track of this.#run?.microphone?.getAudioTracks() ?? []) track.enabled = !this.muted;
+  }
+
+  // ---- the end, and coming back --------------------------------------------------------------------------
+
+  async #lose(run, link, sentence = "The connection to the assistant was lost.") {
+    if (!this.#current(run, link)) return;
+    const wasOpen = link.open;
+    this.#close(link);
+    run.link = null;
+    if (!wasOpen) return; // whoever is connecting is told by the error
+    this.holding = false;
+    run.breaks = now() - link.since > STEADY_SECONDS ? 1 : run.breaks + 1;
+    this.#tell("broken", {});
+    this.#trouble(`${sentence} Trying to bring it back.`);
+    this.#to("lost", "Reconnecting");
+    const until = now() + RETURN_SECONDS;
+    for (let wait = 0.3; run.breaks <= MOST_BREAKS && now() < until; wait = Math.min(2 * wait, 4)) {
+      await sleep(wait);
+      if (this.#run !== run) return;
+      try {
+        return await this.#connect(run);
+      } catch {
+        continue; // the next try may work
+      }
+    }
+    if (this.#run === run) this.#end("lost", `${sentence} It could not be brought back: press Talk to start again.`);
+  }
+
+  #end(state, sentence) {
+    const run = this.#run;
+    if (!run) return;
+    this.#send({ type: "bye" });
+    this.#run = null;
+    this.#free(run);
+    this.#audio.srcObject = null;
+    this.muted = this.holding = false;
+    this.#trouble(sentence);
+    this.#to(state);
+    if (state === "lost") this.watchServer();
+  }
+
+  #free(run) {
+    for (const track of run.microphone?.getTracks() ?? []) track.stop();
+    if (run.link) this.#close(run.link);
+  }
+
+  #close(link) {
+    link.open = false;
+    link.ears?.close();
+    link.peer.onconnectionstatechange = null;
+    link.peer.close();
+  }
+
+  #to(state, word) {
+    this.state = state;
+    this.#tell("state", { state, word });
+  }
+
+  #trouble(sentence) {
+    this.#tell("trouble", { sentence });
+  }
+
+  #log(from, message) {
+    this.#tell("message", { at: now(), from, message });
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
 
-async function gathered(peer) {
+async function gathered(peer, seconds) {
   const complete = new Promise((done) => {
     const look = () => peer.iceGatheringState === "complete" && done();
     peer.addEventListener("icegatheringstatechange", look);
     look();
   });
-  await Promise.race([complete, sleep(GATHER_SECONDS)]);
+  await Promise.race([complete, sleep(seconds)]);
 }
-
-async function exchange(peer) {
-  await peer.setLocalDescription(await peer.createOffer());
-  await gathered(peer);
-  const { sdp, type } = peer.localDescription;
-  if (!sdp.includes("a=candidate:")) {
-    throw new Sentence(
-      "This computer has no network, and without one browsers refuse even calls to themselves: join any network, " +
-        "start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
-    );
-  }
-  const response = await post("/offer", { sdp, type });
-  const reply = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Sentence(reply.error ?? `The server refused the call (${response.status}).`);
-  await peer.setRemoteDescription(reply);
-}
-
-// ---- the token -----------------------------------------------------------------------------------------
-
-// It comes behind the # of the link, which browsers send to nobody, and is exchanged for a cookie. It is kept
-// in this page's memory alone, to get another cookie when that one is over.
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
-if (token) history.replaceState(null, "", location.pathname);
-
-async function unlock() {
-  if (!token) return false;
-  const response = await request("/token", { token }).catch(() => null);
-  return response?.ok === true;
-}
-
-function request(path, body) {
-  return fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-}
-
-async function post(path, body) {
-  try {
-    const response = await request(path, body);
-    return response.status === 401 && (await unlock()) ? await request(path, body) : response;
-  } catch {
-    throw new Sentence("The server can’t be reached: is local-voice still running?");
-  }
-}
-
-let calls = 0;
-
-async function talk() {
-  complain("");
-  const mine = { number: ++calls, muted: false, holding: false, heard: now() };
-  call = mine;
-  serverState = "listening";
-  mode = "full_duplex";
-  show("connecting");
-  try {
-    mine.microphone = await openMicrophone();
-    if (call !== mine) return release(mine);
-    const peer = (mine.peer = new RTCPeerConnection({ iceServers }));
-    mine.channel = peer.createDataChannel("events");
-    mine.playback = new Playback(peer);
-    mine.channel.onmessage = ({ data }) => call === mine && receive(JSON.parse(data));
-    peer.ontrack = ({ track }) => {
-      element("voice").srcObject = new MediaStream([track]);
-      element("voice").play().catch(() => complain("The browser blocks sound: press Hang up, then Talk."));
-    };
-    peer.onconnectionstatechange = () => {
-      if (call === mine && ["failed", "closed"].includes(peer.connectionState)) lose();
-    };
-    for (const track of mine.microphone.getAudioTracks()) {
-      peer.addTrack(track, mine.microphone);
-      track.onended = () => call === mine && hangUp("The microphone is gone: plug it in, then press Talk.");
-    }
-    mine.channel.onopen = () => {
-      if (call !== mine) return;
-      mine.connected = true;
-      mine.heard = now();
-      showConversation();
-      send(mine, hello(mine.microphone.getAudioTracks()[0]));
-      ping(mine);
-      mine.playback.report(
-        (message) => send(mine, message),
-        () => call === mine,
-        () => !QUIET_STATES.includes(serverState),
-      );
-    };
-    await exchange(peer);
-    await sleep(CONNECT_SECONDS);
-    if (call === mine && !mine.connected) {
-      hangUp("The connection didn’t come about: a firewall or VPN may be blocking UDP between us.");
-    }
-  } catch (error) {
-    if (call !== mine) return;
-    hangUp(error instanceof Sentence ? error.message : `The conversation can’t start: ${error.message}`);
-  }
-}
-
-function receive(message) {
-  call.heard = now();
-  if (message.type === "caption") caption(message);
-  else if (message.type === "timing") timing(message);
-  else if (message.type === "notice") complain(message.text);
-  else if (message.type === "status") {
-    serverState = String(message.state).slice(0, LONGEST_STATE);
-    if (call.connected) showConversation();
-  } else if (message.type === "mode") {
-    mode = message.name;
-    if (call.connected) showConversation();
-  } else if (message.type === "bye") lose(`The assistant hung up: ${message.reason}.`);
-}
-
-function send(mine, message) {
-  if (mine.channel?.readyState === "open") mine.channel.send(JSON.stringify(message));
-}
-
-async function ping(mine) {
-  while (call === mine) {
-    send(mine, { type: "ping", delay: await mine.playback.delay().catch(() => undefined) });
-    await sleep(PING_SECONDS);
-    if (call === mine && now() - mine.heard > SILENT_SERVER_SECONDS) lose();
-  }
-}
-
-function release(mine) {
-  for (const track of mine.microphone?.getTracks() ?? []) track.stop();
-  mine.peer?.close();
-}
-
-function end(state, sentence) {
-  const mine = call;
-  call = null;
-  if (!mine) return;
-  send(mine, { type: "bye" });
-  element("voice").srcObject = null;
-  release(mine);
-  complain(sentence);
-  show(state);
-  if (state === "lost") watchServer();
-}
-
-const hangUp = (sentence = "") => end("idle", sentence);
-const lose = (sentence = "The connection to the assistant was lost: press Talk to start again.") => end("lost", sentence);
-
-function toggleMute() {
-  if (!call) return;
-  call.muted = !call.muted;
-  for (const track of call.microphone?.getAudioTracks() ?? []) track.enabled = !call.muted;
-  if (call.connected) showConversation();
-  else show("connecting");
-}
-
-// ---- what the user presses -----------------------------------------------------------------------------
-
-function interrupt() {
-  if (call && !element("interrupt").disabled) send(call, { type: "interrupt" });
-}
-
-function hold(down) {
-  if (!call?.connected || call.holding === down || (down && mode !== "push_to_talk")) return;
-  call.holding = down;
-  send(call, { type: "talk", down });
-  showConversation();
-}
-
-// Space belongs to a button that has the keyboard's focus; everywhere else it is the talk key.
-const isTalkKey = (event) =>
-  call !== null &&
-  mode === "push_to_talk" &&
-  event.code === "Space" &&
-  (event.target === element("hold") || !event.target.closest("button, a, input, textarea, select"));
-
-document.addEventListener("keydown", (event) => {
-  if (event.code === "Escape") interrupt();
-  if (!isTalkKey(event)) return;
-  event.preventDefault();
-  if (!event.repeat) hold(true);
-});
-document.addEventListener("keyup", (event) => {
-  if (event.code !== "Space") return;
-  if (isTalkKey(event)) event.preventDefault();
-  hold(false);
-});
-element("hold").addEventListener("pointerdown", (event) => {
-  event.target.setPointerCapture(event.pointerId);
-  hold(true);
-});
-// However the finger or the key leaves, the microphone must not stay open.
-for (const letGo of ["pointerup", "pointercancel", "lostpointercapture", "contextmenu"]) {
-  element("hold").addEventListener(letGo, () => hold(false));
-}
-window.addEventListener("blur", () => hold(false));
-document.addEventListener("visibilitychange", () => document.hidden && hold(false));
-
-// A button that was clicked gives the focus back, so that Space is the talk key; one reached by keyboard keeps it.
-for (const button of document.querySelectorAll("button")) {
-  button.addEventListener("click", (event) => event.detail > 0 && button.blur());
-}
-
-// ---- is the assistant ready? ---------------------------------------------------------------------------
-
-// Asks until the models are warm (at /healthz: browsers log the 503 of /readyz as an error); a page that lost its call keeps saying so while the server is there.
-async function watchServer() {
-  let unlocked = token === null;
-  for (;;) {
-    let answer = null;
-    try {
-      const response = await fetch("/healthz", { cache: "no-store" });
-      answer = await response.json();
-    } catch {
-      answer = null;
-    }
-    if (call) return;
-    if (answer?.locked) {
-      if (!unlocked && (unlocked = await unlock())) continue;
-      show("locked");
-      complain(
-        token === null
-          ? "This server needs its token: open the link that was shown when it started."
-          : "The server did not take this link’s token: it has a new one since its start, or this browser keeps no cookies.",
-      );
-      return;
-    }
-    if (answer?.ready) {
-      iceServers = answer.ice_servers.map((urls) => ({ urls }));
-      if (document.body.dataset.state !== "lost") show("idle");
-      return;
-    }
-    show(answer ? "warming" : "unreachable");
-    if (answer?.warming) element("state-text").textContent = `Warming up: ${answer.warming}`;
-    await sleep(1);
-  }
-}
-
-element("talk").addEventListener("click", () => (call ? hangUp() : talk()));
-element("mute").addEventListener("click", toggleMute);
-element("interrupt").addEventListener("click", interrupt);
-window.addEventListener("pagehide", () => hangUp());
-watchServer();
