@@ -68,8 +68,11 @@ class CallError(Exception):
 class Caller:
     """One call. Entering connects, leaving hangs up."""
 
-    def __init__(self, url: str, *, channel: bool = True) -> None:
-        """`url` of the server; `channel`: open the data channel `events` and ping each second."""
+    def __init__(self, url: str, *, channel: bool = True, network: RTCConfiguration | None = None) -> None:
+        """`url` of the server; `channel`: open the data channel `events` and ping each second.
+
+        `network`: STUN and TURN servers; none by default.
+        """
         self.heard: list[Frame] = []
         self.said: list[Frame] = []
         self.events: list[tuple[float, dict[str, Any]]] = []
@@ -83,7 +86,7 @@ class Caller:
         self.lose: Callable[[int], bool] = lambda sequence: False
         """Test of loss: packets for which it is true are dropped on arrival."""
         self._url = url.rstrip("/")
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer = RTCPeerConnection(network or RTCConfiguration(iceServers=[]))
         self._mouth = _Mouth(self.said)
         self._connected = asyncio.Event()
         self._channel = self._peer.createDataChannel("events") if channel else None

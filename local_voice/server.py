@@ -39,6 +39,7 @@ from local_voice.metrics import CONTENT_TYPE, Metrics
 from local_voice.resume import Resumable
 from local_voice.settings import ServerSettings
 from local_voice.stages import Notice, StartupError, Transport
+from local_voice.transports.ice import check_ice, ice_servers
 from local_voice.transports.inside_aiortc import require_aiortc
 from local_voice.transports.offer import OfferError
 from local_voice.transports.webrtc import PeerGoneError, WebRtcTransport, answer
@@ -87,6 +88,7 @@ class Server:
     ) -> None:
         """Raises `StartupError` where the settings would let in who must not come in."""
         require_protection(settings)
+        check_ice(settings)
         self.port = settings.port
         """The real port once entered, also where the setting was 0."""
         self.metrics = metrics or Metrics()
@@ -249,7 +251,8 @@ class Server:
             facts |= {
                 "sessions": self.sessions,
                 "max_sessions": self._settings.max_sessions,
-                "ice_servers": list(self._settings.ice_servers),
+                "ice_servers": [one.for_browsers() for one in ice_servers(self._settings, time.time())],
+                "relay_only": self._settings.relay_only,
             }
         return facts
 
@@ -278,7 +281,8 @@ class Server:
         self._opening += 1
         try:
             echo = EchoCanceller if self._settings.echo_cancellation else None
-            transport, sdp = await answer(sdp, self._settings.ice_servers, echo)
+            servers = ice_servers(self._settings, time.time())
+            transport, sdp = await answer(sdp, servers, echo, relay_only=self._settings.relay_only)
         except OfferError as error:
             raise RefusalError(400, str(error), "offer") from error
         finally:

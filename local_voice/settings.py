@@ -264,6 +264,14 @@ class ServerSettings(Section):
     """Write to the log what was said."""
     ice_servers: Texts = ()
     """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
+    turn_secret: Secret = ""
+    """The TURN server's `static-auth-secret`: every call gets a password of its own, good for 12 hours."""
+    turn_user: str = ""
+    """Name at a TURN server that has no such secret."""
+    turn_password: Secret = ""
+    """Its password, which every browser that talks is given."""
+    relay_only: bool = False
+    """Sound goes through the TURN server alone, also where there is a direct way."""
     echo_cancellation: bool = True
     """Subtract the assistant's own voice from the sound of a client that doesn't say it does so itself."""
 

@@ -21,6 +21,7 @@ from local_voice.server import Server
 from local_voice.settings import ServerSettings
 from local_voice.stages import Caption, Notice, StartupError, Status, Timing
 from local_voice.transports import inside_aiortc, webrtc
+from local_voice.transports.ice import IceServer
 from local_voice.transports.inside_aiortc import offer_loopback_when_alone, require_aiortc
 from local_voice.transports.offer import OfferError
 from local_voice.transports.webrtc import WebRtcTransport, answer
@@ -490,11 +491,14 @@ async def test_no_public_server_is_asked_unless_configured(monkeypatch):
             raise RuntimeError("enough seen")
 
     monkeypatch.setattr(webrtc, "RTCPeerConnection", Recorder)
-    for servers in ((), ("stun:stun.example.org",)):
+    for servers in ((), (IceServer("stun:stun.example.org"), IceServer("turn:b.example", "ann", "secret"))):
         with pytest.raises(RuntimeError, match="enough seen"):
             await answer(sdp, servers)
     assert asked[0] == []
-    assert [server.urls for server in asked[1]] == ["stun:stun.example.org"]
+    assert [(server.urls, server.username, server.credential) for server in asked[1]] == [
+        ("stun:stun.example.org", None, None),
+        ("turn:b.example", "ann", "secret"),
+    ]
 
 
 def test_the_installed_aiortc_has_the_receive_path_that_is_replaced():

@@ -23,6 +23,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -35,6 +36,7 @@ from local_voice.playout import Playout
 from local_voice.stages import Control, Notification, RemovesEcho
 from local_voice.transports.echo_path import EchoPath
 from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
+from local_voice.transports.ice import IceServer
 from local_voice.transports.inside_aiortc import (
     close_whole,
     last_timestamp,
@@ -76,18 +78,23 @@ MakesCanceller: TypeAlias = Callable[[int], RemovesEcho]
 
 
 async def answer(
-    sdp: str, ice_servers: Sequence[str] = (), echo: MakesCanceller | None = None
+    sdp: str,
+    ice_servers: Sequence[IceServer] = (),
+    echo: MakesCanceller | None = None,
+    *,
+    relay_only: bool = False,
 ) -> tuple[WebRtcTransport, str]:
     """A transport for the peer that made this offer, and the SDP of the answer to send it.
 
-    `ice_servers`: STUN or TURN URLs; with none, nothing outside is contacted. `echo`: as in
-    `WebRtcTransport`. Raises `OfferError`; nothing is left behind then.
+    `ice_servers`: with none, nothing outside is contacted. `echo`: as in `WebRtcTransport`. `relay_only`:
+    sound may go through the TURN server alone. Raises `OfferError`; nothing is left behind then.
     """
     offer = RTCSessionDescription(sdp=checked(sdp, local_only=not ice_servers), type="offer")
     offer_loopback_when_alone()
     # Left out, aiortc would ask a public STUN server.
-    servers = [RTCIceServer(urls=url) for url in ice_servers]
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+    servers = [RTCIceServer(one.url, one.user or None, one.password or None) for one in ice_servers]
+    policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=servers, iceTransportPolicy=policy))
     transport = WebRtcTransport(peer, echo)
     try:
         await peer.setRemoteDescription(offer)
