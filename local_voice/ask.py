@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local_voice.assistant import Assistant
 from local_voice.audio import read_wav
+from local_voice.settings import Settings
 from local_voice.stages import Caption, Notice, Notification, Timing
 from local_voice.transports.recording import Recording
 
@@ -58,17 +59,23 @@ class _Listener:
 
 
 async def ask(
-    assistant: Assistant, files: Sequence[Path], *, out: Path | None = None, trace: Path | None = None
+    assistant: Assistant,
+    files: Sequence[Path],
+    *,
+    out: Path | None = None,
+    trace: Path | None = None,
+    settings: Settings | None = None,
 ) -> list[Answer]:
     """Ask the files one after another as one conversation.
 
-    `out`: a WAV with the questions on the left and the replies on the right. Raises `AudioFileError`
+    `out`: a WAV with the questions on the left and the replies on the right. `settings`: for this
+    conversation instead of the assistant's. Raises `AudioFileError`
     before anything is asked when a file can't be read.
     """
     listener = _Listener(files)
     recording = Recording([read_wav(file) for file in files], paced=False, show=listener)
     async with recording:
-        await assistant.converse(recording, trace=trace)
+        await assistant.converse(recording, trace=trace, settings=settings)
     if out is not None:
         recording.save(out)
     for answer in listener.answers:

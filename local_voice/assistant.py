@@ -106,23 +106,31 @@ class Assistant:
         observer: Observer | None = None,
         before: Sequence[Message] = (),
         remember: Callable[[Sequence[Message]], None] = lambda messages: None,
+        settings: Settings | None = None,
     ) -> Session:
         """Hold one conversation over an entered transport until the user has gone.
 
         Many may run at once on the shared engines. `trace`: write every event and command to this file.
         `observer` counts what happens. `before`: what was said and heard on a connection that broke;
-        `remember` is told all of it when this one is over, however it ends.
+        `remember` is told all of it when this one is over, however it ends. `settings`: for this conversation
+        instead of the assistant's; what concerns the engines is settled since they were loaded.
         """
+        settings = settings or self.settings
         with ExitStack() as stack:
-            writer = stack.enter_context(TraceWriter(trace, self.settings)) if trace is not None else None
+            writer = stack.enter_context(TraceWriter(trace, settings)) if trace is not None else None
             session = Session(
-                self._engines, self.settings, transport, trace=writer, observer=observer, before=before
+                self._engines, settings, transport, trace=writer, observer=observer, before=before
             )
             try:
                 await session.run()
             finally:
                 remember(session.conversation.history)
         return session
+
+    async def say(self, text: str) -> AudioChunk:
+        """The assistant's voice saying something, outside any conversation."""
+        speech = await self._render(self._engines.tts, text)
+        return AudioChunk(speech.samples, self._engines.tts.sample_rate, 0)
 
     def waiting(self) -> dict[str, int]:
         """Jobs that wait for each engine, by its name; empty until the engines are there."""

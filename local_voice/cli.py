@@ -20,6 +20,7 @@ import click
 import local_voice
 from local_voice import terminal
 from local_voice.audio import AudioFileError, read_wav
+from local_voice.checkup import examine_server
 from local_voice.doctor import examine, model_names, worst
 from local_voice.flags import Context, setting_flags
 from local_voice.printable import printable
@@ -174,13 +175,15 @@ def show_settings(context: Context) -> None:
 
 @app.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--url", help="Ask the server there instead, and let it answer a question.")
 @click.pass_obj
-def doctor(context: Context, as_json: bool) -> None:
+def doctor(context: Context, as_json: bool, url: str | None) -> None:
     """Say what is wrong here and how to mend it.
 
-    Exit code 1 when something is bad: a start would fail.
+    Exit code 1 when something is bad: a start would fail, or the server at URL holds no conversation.
     """
-    findings = examine(context.settings)
+    server = context.settings.server
+    findings = examine_server(url, server.token) if url else examine(context.settings)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

@@ -262,6 +262,14 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     return found
 
 
+async def read_offer(request: web.Request) -> str:
+    """The SDP in the body of a call. Raises `RefusalError`."""
+    offer = await read_json(request)
+    if offer.get("type") != "offer" or not isinstance(offer.get("sdp"), str):
+        raise RefusalError(400, 'The body has to be {"sdp": "...", "type": "offer"}.', "offer")
+    return str(offer["sdp"])
+
+
 class _Unexpected(SystemRoute):
     """Where a request with an expectation that nobody knows ends."""
 

@@ -159,6 +159,7 @@ class Metrics:
             ["direction"],
             registry=own,
         )
+        self.tasks = Gauge("local_voice_tasks", "Tasks of the event loop that have not ended.", registry=own)
         self.build = Gauge("local_voice_build_info", "1, with the version.", ["version"], registry=own)
         self.build.labels(local_voice.__version__).set(1)
         # Shown as 0 from the start: a rate over a series that appears with its first event misses that event.

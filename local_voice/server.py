@@ -31,7 +31,7 @@ from local_voice.gate import (
     RefusalError,
     add_headers,
     quiet_logger,
-    read_json,
+    read_offer,
     refuse_expectations,
     reply,
 )
@@ -46,6 +46,8 @@ from local_voice.transports.webrtc import PeerGoneError, WebRtcTransport, answer
 
 log = logging.getLogger(__name__)
 
+Canary: TypeAlias = Callable[[], Awaitable[dict[str, object]]]
+"""Holds a turn with every engine; `ok` says whether it worked."""
 Converse: TypeAlias = Callable[[Transport], Awaitable[None]]
 """Holds one conversation over an entered transport; returns when its `incoming` ends."""
 
@@ -85,6 +87,7 @@ class Server:
         settings: ServerSettings,
         metrics: Metrics | None = None,
         waiting: Waiting = dict,
+        canary: Canary | None = None,
     ) -> None:
         """Raises `StartupError` where the settings would let in who must not come in."""
         require_protection(settings)
@@ -96,6 +99,7 @@ class Server:
         """SHA-256 of the certificate, once entered, where it was made here."""
         self._token, self._shows_token = find_token(settings)
         self._converse = converse
+        self._canary = canary
         self._warming = warming
         self._settings = settings
         self._opening = 0
@@ -167,6 +171,8 @@ class Server:
             raise StartupError(_why_not(error, settings)) from error
         self.port = self._door.sockets[0].getsockname()[1]
         self._watching = asyncio.create_task(self._admission.watch())
+        loop = asyncio.get_running_loop()
+        self.metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         return self
 
     async def __aexit__(
@@ -223,6 +229,7 @@ class Server:
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._numbers)
+        app.router.add_get("/canary", self._turn)
         app.router.add_post("/token", self._gate.exchange)
         app.router.add_post("/offer", self._offer)
         return app
@@ -260,6 +267,14 @@ class Server:
         self._gate.require_local_or_token(request)
         return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
+    async def _turn(self, request: web.Request) -> web.Response:
+        """Hold a turn and say whether it worked: 200 or 503."""
+        self._gate.require_local_or_token(request)
+        if self._canary is None or self._warming():
+            raise RefusalError(503, "The assistant is still warming up.", "warming", RETRY_SECONDS)
+        found = await self._canary()
+        return reply(found, 200 if found["ok"] else 503)
+
     async def _offer(self, request: web.Request) -> web.Response:
         self._gate.require_own_page(request)
         self._gate.require_token(request)
@@ -276,7 +291,7 @@ class Server:
         """A new conversation, or the next connection of one of which `before` was said and heard."""
         self._admission.check(self.sessions)
         self._gate.charge_for_call(request)
-        sdp = await _read_offer(request)
+        sdp = await read_offer(request)
         self._admission.check(self.sessions)
         self._opening += 1
         try:
@@ -364,13 +379,6 @@ class _Closed(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
-
-
-async def _read_offer(request: web.Request) -> str:
-    offer = await read_json(request)
-    if offer.get("type") != "offer" or not isinstance(offer.get("sdp"), str):
-        raise RefusalError(400, 'The body has to be {"sdp": "...", "type": "offer"}.', "offer")
-    return str(offer["sdp"])
 
 
 def _why_not(error: OSError, settings: ServerSettings) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from local_voice import systemd, terminal
 from local_voice.assistant import Assistant
+from local_voice.canary import Canary
 from local_voice.conversation_log import ConversationLog
 from local_voice.gpu_memory import Gpus
 from local_voice.metrics import Metrics
@@ -40,7 +41,8 @@ async def serve(settings: Settings, trace: Path | None) -> None:
                 remember=transport.remember,
             )
 
-        server = Server(converse, progress.warming, settings.server, metrics, assistant.waiting)
+        canary = Canary(assistant).sing
+        server = Server(converse, progress.warming, settings.server, metrics, assistant.waiting, canary)
         # The page is there at once, so that a port in use is said before half a minute of loading.
         async with server:
             terminal.err.print(f"Serving {server.url} (warming up)")

@@ -321,7 +321,7 @@ class FakeServer:
 
     calls: list[str] = []  # noqa: RUF012
 
-    def __init__(self, converse, warming, settings, metrics, waiting):
+    def __init__(self, converse, warming, settings, metrics, waiting, canary):
         assert waiting() == {}
         self.settings, self.warming, self.url = settings, warming, f"http://localhost:{settings.port}/"
         self.invitation, self.fingerprint = f"{self.url}#token=abc", ""

@@ -1,0 +1,126 @@
+"""A server that is looked at while others use it: what it holds, second by second, and whether that grows.
+
+Memory, threads and file descriptors are read from /proc, tasks and conversations from `/metrics`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from benchmarks.bench_concurrency import cost
+
+GAUGES = {"tasks": "local_voice_tasks", "conversations": "local_voice_sessions"}
+HELD = ("memory", "threads", "descriptors", "tasks")
+UNITS = {"memory": "MiB", "threads": "", "descriptors": "", "tasks": ""}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the server held at a moment."""
+
+    at: float
+    """Seconds since the watch began."""
+    done: int
+    """Of what its users do: cycles, or turns."""
+    memory: float
+    """MiB, of all its processes."""
+    threads: int
+    """Of its main process, as the next."""
+    descriptors: int
+    tasks: int
+    conversations: int
+
+
+class Watch:
+    """Looks at a server. `done` is told from outside."""
+
+    def __init__(self, url: str, process: int) -> None:
+        """`process`: leader of the server's session."""
+        self.looks: list[Look] = []
+        self.done = 0
+        self._url = url
+        self._process = process
+        self._began = time.monotonic()
+
+    async def look(self) -> Look:
+        """Once, and keep it."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self._url}/metrics") as response:
+            text = await response.text()
+        found = {
+            name: int(float(re.search(rf"^{gauge} (\S+)$", text, re.MULTILINE)[1]))  # type: ignore[index]
+            for name, gauge in GAUGES.items()
+        }
+        folder = Path(f"/proc/{self._process}")
+        threads = len(list((folder / "task").iterdir()))
+        descriptors = len(list((folder / "fd").iterdir()))
+        memory = (await asyncio.to_thread(cost, self._process)).memory
+        at = time.monotonic() - self._began
+        self.looks.append(Look(at, self.done, memory, threads, descriptors, **found))
+        return self.looks[-1]
+
+    async def watch(self, seconds: float) -> None:
+        """Look every so many seconds until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(seconds)
+
+    async def quiet(self, seconds: float = 30.0) -> Look:
+        """Wait until nobody is there any more and look once more. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while (await self.look()).conversations:  # noqa: ASYNC110 (they are in another process)
+                await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
+        return await self.look()
+
+    def slope(self, name: str, skip: float = 0.2) -> float:
+        """How much more of it is held per thousand that were done: a line through the looks.
+
+        The first part of them is left out: caches fill, and allocators learn how much is needed.
+        """
+        looks = [look for look in self.looks if look.done >= skip * self.done]
+        if len({look.done for look in looks}) < 2:
+            return 0.0
+        return float(
+            np.polyfit([look.done for look in looks], [getattr(look, name) for look in looks], 1)[0] * 1000
+        )
+
+    def content(self) -> list[dict[str, Any]]:
+        """For a JSON file."""
+        return [{name: round(value, 2) for name, value in asdict(look).items()} for look in self.looks]
+
+
+def draw(
+    watch: Watch, title: str, along: str, path: Path, latency: list[tuple[float, float]] | None = None
+) -> None:
+    """What was held over what was done; `latency`: (seconds since the beginning, seconds) of each turn."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    names = (*HELD, "conversations")
+    figure = Figure(figsize=(9, 1.5 * (len(names) + bool(latency)) + 1), layout="constrained")
+    panels = figure.subplots(len(names) + bool(latency), 1, sharex=True)
+    over = [look.at / 60 if latency else look.done for look in watch.looks]
+    for axes, name in zip(panels, names, strict=False):
+        axes.plot(over, [getattr(look, name) for look in watch.looks], color="#2f6f75", linewidth=1.2)
+        axes.set_ylabel(f"{name}\n{UNITS[name]}" if UNITS.get(name) else name, fontsize=9)
+        axes.set_ylim(bottom=0)
+    if latency:
+        panels[-1].plot(
+            [at / 60 for at, _ in latency], [took for _, took in latency], ".", color="#2f6f75", ms=3
+        )
+        panels[-1].set_ylabel("voice to voice\ns", fontsize=9)
+        panels[-1].set_ylim(bottom=0)
+    panels[-1].set_xlabel("minutes" if latency else along)
+    figure.suptitle(title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
