@@ -70,7 +70,7 @@ def find_token(settings: ServerSettings) -> tuple[str, bool]:
                 "32`, or leave server.token_file out to have one made at each start."
             ) from error
         return _fit(text, f"the token in {path}"), False
-    if is_local(settings.host) and not settings.allowed_hosts:
+    if is_local(settings.host) and not settings.allowed_hosts and not settings.allowed_origins:
         return "", False
     return secrets.token_urlsafe(32), True
 
@@ -133,9 +133,11 @@ def host_allowed(host: str, own: str, more: tuple[str, ...] = ()) -> bool:
     return True
 
 
-def origin_allowed(origin: str | None, host: str) -> bool:
-    """Whether a post may be taken: from our own page, or from a program (which sends no `Origin`)."""
-    return origin is None or (_parses(origin) and urlsplit(origin).netloc.lower() == host.lower() != "")
+def origin_allowed(origin: str | None, host: str, more: tuple[str, ...] = ()) -> bool:
+    """Whether a post may be taken: from our own page, one that was configured, or a program (no `Origin`)."""
+    if origin is None or origin in more:
+        return True
+    return _parses(origin) and urlsplit(origin).netloc.lower() == host.lower() != ""
 
 
 def client_address(peer: str, forwarded: str, proxies: tuple[str, ...]) -> str:

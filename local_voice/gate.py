@@ -49,6 +49,11 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Server": "local-voice",
 }
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "authorization, content-type, x-conversation",
+    "Access-Control-Max-Age": "600",
+}
 KNOWN = web.RequestKey("KNOWN", bool)
 """Whether the request came with the token, or a cookie for it; true where no token is demanded."""
 RENEW = web.RequestKey("RENEW", bool)
@@ -106,6 +111,8 @@ class Gate:
     ) -> web.StreamResponse:
         try:
             self._look_at(request)
+            if self._asks_to_embed(request):
+                return web.Response(status=204, headers=PREFLIGHT)
             async with asyncio.timeout(REQUEST_SECONDS):
                 response = await handler(request)
             if request.get(RENEW):
@@ -154,10 +161,10 @@ class Gate:
         if self._lock is None:
             return True, False
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self._tried(request, token.strip()), False
-        cookie = request.cookies.get(self._cookie_name, "")
         now = self._wall()
+        if scheme.lower() == "bearer":  # the token, or a pass: what a cookie holds
+            return self._lock.accepts(token.strip(), now) or self._tried(request, token.strip()), False
+        cookie = request.cookies.get(self._cookie_name, "")
         known = self._lock.accepts(cookie, now)
         return known, known and not self._lock.accepts(cookie, now + COOKIE_SECONDS / 2)
 
@@ -177,10 +184,30 @@ class Gate:
     def require_own_page(self, request: web.Request) -> None:
         """A post has to be JSON, from our page or from a program: a form of another page can't be that."""
         foreign = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
-        if foreign or not origin_allowed(request.headers.get("Origin"), _host(request)):
+        allowed = origin_allowed(
+            request.headers.get("Origin"), _host(request), self._settings.allowed_origins
+        )
+        if not allowed or (foreign and not self._embeds(request)):
             raise RefusalError(403, "This is taken only from this server's own page.", "origin")
         if request.content_type != "application/json":
             raise RefusalError(415, "Send it as application/json.", "request")
+
+    def _embeds(self, request: web.Request) -> bool:
+        """Whether a page of another site asks that may do so."""
+        return request.headers.get("Origin", "") in self._settings.allowed_origins
+
+    def _asks_to_embed(self, request: web.Request) -> bool:
+        """A browser asks, before such a page's request, whether it may be sent."""
+        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        return asks and self._embeds(request)
+
+    async def open_to_others(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Let a page of another site that may talk here read the answer. Cookies are never taken from it."""
+        if self._embeds(request):
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        if self._settings.allowed_origins:
+            response.headers["Vary"] = "Origin"
 
     def require_token(self, request: web.Request) -> None:
         if not request[KNOWN]:

@@ -223,6 +223,7 @@ class Server:
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._gate.guard])
         app.on_response_prepare.append(add_headers)
+        app.on_response_prepare.append(self._gate.open_to_others)
         refuse_expectations(app)
         for path in FILES:
             app.router.add_get(path, self._file)
@@ -297,7 +298,7 @@ class Server:
         try:
             echo = EchoCanceller if self._settings.echo_cancellation else None
             servers = ice_servers(self._settings, time.time())
-            transport, sdp = await answer(sdp, servers, echo, relay_only=self._settings.relay_only)
+            transport, sdp = await answer(sdp, servers, echo, self._settings.relay_only)
         except OfferError as error:
             raise RefusalError(400, str(error), "offer") from error
         finally:

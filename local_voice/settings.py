@@ -248,6 +248,8 @@ class ServerSettings(Section):
     """A file that holds the token instead."""
     allowed_hosts: Texts = ()
     """More names under which browsers find this machine, such as voice.example; they mean a token."""
+    allowed_origins: Texts = ()
+    """Other sites whose pages may talk here, such as https://intranet.example; each call needs a pass."""
     proxies: Texts = ()
     """Addresses of reverse proxies whose word on who asks (X-Forwarded-For) is believed."""
     requests_per_minute: Count = 600

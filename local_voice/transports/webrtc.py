@@ -81,7 +81,6 @@ async def answer(
     sdp: str,
     ice_servers: Sequence[IceServer] = (),
     echo: MakesCanceller | None = None,
-    *,
     relay_only: bool = False,
 ) -> tuple[WebRtcTransport, str]:
     """A transport for the peer that made this offer, and the SDP of the answer to send it.
