@@ -130,9 +130,12 @@ async def test_a_dropped_peer_comes_back_by_itself_and_the_conversation_goes_on(
             ("Tell me a story.", False),
             ("Once upon", True),
         ]
+        script.transport.notify(Notice("The language model failed."))
+        await page.page.get_by_role("alert").get_by_text("failed").wait_for()
         script.transport.notify(Caption("user", 1, "And then?", final=True))  # turns are counted anew
         await page.wait_for_caption("user", "And then?")
         assert len(await page.captions()) == 3
+        assert await page.error() == ""
         await until(lambda: server.sessions == 1)
         await until(lambda: np.abs(script.heard(2.0)).max() > 0.02)
         assert page.console == []
@@ -187,6 +190,7 @@ async def test_where_the_time_went_is_shown_at_a_click_and_the_whole_can_be_save
 async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path):
     script = Script()
     async with serving(script) as server, open_page(server.url, allow=False, width=390) as page:
+        assert await page.page.locator("#recorded").is_hidden()
         await page.page.locator("#talk:enabled").click()
         await page.wait_for_state("idle")
         assert "Or write your message below." in await page.error()
@@ -200,6 +204,17 @@ async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path
         assert await page.page.locator("#text").input_value() == ""
         await shot(page, "writing-phone", tmp_path)
         assert page.console == []
+
+
+@doors
+async def test_a_server_that_records_is_known_by_the_page():
+    async with serving(Script()) as server:
+        facts = server._facts
+        server._facts = lambda *, known: facts(known=known) | {"recording": True}
+        async with open_page(server.url) as page:
+            await page.page.locator("#recorded", has_text="Recorded").wait_for()
+            await page.talk()
+            assert await page.page.locator("#recorded").is_visible()
 
 
 @doors

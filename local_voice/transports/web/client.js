@@ -62,6 +62,11 @@ export class LocalVoice extends EventTarget {
     return this.#run?.link?.open === true;
   }
 
+  // The server keeps the sound and the words of its conversations.
+  get recorded() {
+    return this.#door.recorded;
+  }
+
   get interruptible() {
     return this.connected && this.#said !== "listening";
   }
@@ -285,6 +290,7 @@ export class LocalVoice extends EventTarget {
     if (message.type !== "pong") this.#log("server", message);
     if (message.type === "caption") {
       if (message.role === "user" && message.text && this.state === "paused") this.#to("hearing");
+      if (message.role === "user" && message.final) this.#trouble(""); // what failed before works again
       this.#tell("caption", { ...message, connection: link.number });
     } else if (message.type === "timing") {
       this.#tell("timing", { ...message, delay: link.delay ?? 0, connection: link.number });

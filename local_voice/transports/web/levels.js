@@ -21,9 +21,15 @@ export class Ears {
 
   #attach(side, stream) {
     this.#sources[side]?.source.disconnect();
+    delete this.#sources[side];
     const analyser = this.#context.createAnalyser();
     analyser.fftSize = 1024;
-    const source = this.#context.createMediaStreamSource(stream);
+    let source;
+    try {
+      source = this.#context.createMediaStreamSource(stream);
+    } catch {
+      return; // Firefox takes no microphone whose rate is another: the conversation goes on without its level
+    }
     source.connect(analyser);
     this.#sources[side] = { source, analyser, samples: new Float32Array(analyser.fftSize) };
   }

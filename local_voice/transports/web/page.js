@@ -56,6 +56,7 @@ function show({ state, word }) {
   document.body.dataset.state = state;
   document.body.dataset.live = live;
   const text = word ?? label(state);
+  element("recorded").hidden = !voice.recorded;
   if (element("state-text").textContent !== text) element("state-text").textContent = text;
   icon("orb-icon", ICONS.includes(state) ? state : Object.hasOwn(STATES, state) ? "wait" : "thinking");
   element("talk").lastElementChild.textContent = !live ? "Talk" : state === "busy" ? "Stop waiting" : "Hang up";
