@@ -34,6 +34,7 @@ from local_voice.events import (
     StageFailed,
     StopSpeaking,
     Transcribe,
+    Typed,
     Withdraw,
 )
 from local_voice.gpu_memory import Gpus
@@ -215,7 +216,7 @@ class ConversationMetrics:
             metrics.replies.labels("interrupted" if event.interrupted else "finished").inc()
         elif isinstance(event, StageFailed):
             metrics.failures.labels(event.stage).inc()
-        by_button = isinstance(event, StopSpeaking | PushToTalk)
+        by_button = isinstance(event, StopSpeaking | PushToTalk | Typed)
         for command in commands:
             self._count(command, by_button)
 
