@@ -142,6 +142,28 @@ async def test_a_dropped_peer_comes_back_by_itself_and_the_conversation_goes_on(
 
 
 @doors
+async def test_a_server_that_is_started_again_is_waited_for():
+    script, warming = Script(), "loading the voice"
+    async with serving(script) as server:
+        context = open_page(server.url)
+        page = await context.__aenter__()
+        await page.talk()
+        script.transport.notify(Caption("user", 1, "Hello.", final=True))
+        await page.wait_for_caption("user", "Hello.")
+        port = server.port
+    try:
+        await page.wait_for_state("lost")
+        async with Server(script, lambda: warming, ServerSettings(port=port)) as server:
+            await page.page.get_by_text("Reconnecting: loading the voice").wait_for()
+            warming = ""
+            await page.wait_for_state("listening")
+            await page.page.get_by_text("what was said before is forgotten").wait_for()
+            assert await page.error() == ""
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+@doors
 async def test_where_the_time_went_is_shown_at_a_click_and_the_whole_can_be_saved(tmp_path):
     script = Script()
     async with serving(script) as server, open_page(server.url) as page:

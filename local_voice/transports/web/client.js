@@ -16,7 +16,6 @@ const LONGEST_STATE = 40;
 const PING_SECONDS = 1;
 const SILENT_SERVER_SECONDS = 4;
 const CONNECT_SECONDS = 15;
-const GATHER_SECONDS = 1;
 const RETURN_SECONDS = 30; // so long the server keeps a conversation whose connection broke
 const STEADY_SECONDS = 10; // a connection that lasted so long was a good one
 const MOST_BREAKS = 5;
@@ -202,7 +201,7 @@ export class LocalVoice extends EventTarget {
     try {
       const opened = this.#prepare(run, link);
       opened.catch(() => {}); // it is waited for below, once there is an answer
-      const reply = await this.#exchange(peer, run.name);
+      const reply = await this.#door.exchange(peer, run.name);
       const resumed = reply.resumed === true;
       run.name = reply.conversation ?? "";
       const late = sleep(CONNECT_SECONDS).then(() => {
@@ -264,23 +263,6 @@ export class LocalVoice extends EventTarget {
 
   #current(run, link) {
     return this.#run === run && run.link === link;
-  }
-
-  async #exchange(peer, name) {
-    await peer.setLocalDescription(await peer.createOffer());
-    await gathered(peer, this.#door.relay ? 5 * GATHER_SECONDS : GATHER_SECONDS);
-    const { sdp, type } = peer.localDescription;
-    if (!sdp.includes("a=candidate:")) {
-      throw new Sentence(
-        this.#door.relay
-          ? "The TURN server can’t be reached: it may be down, or its password wrong."
-          : "This computer has no network, and without one browsers refuse even calls to themselves: join any " +
-            "network, start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
-      );
-    }
-    const reply = await this.#door.call({ sdp, type }, name);
-    await peer.setRemoteDescription(reply);
-    return reply;
   }
 
   // ---- while connected -----------------------------------------------------------------------------------
@@ -356,10 +338,16 @@ export class LocalVoice extends EventTarget {
     this.#tell("broken", {});
     this.#trouble(`${sentence} Trying to bring it back.`);
     this.#to("lost", "Reconnecting");
-    const until = now() + RETURN_SECONDS;
+    let until = now() + RETURN_SECONDS;
     for (let wait = 0.3; run.breaks <= MOST_BREAKS && now() < until; wait = Math.min(2 * wait, 4)) {
       await sleep(wait);
+      const health = await this.#door.health();
       if (this.#run !== run) return;
+      if (health?.warming) {
+        until = now() + RETURN_SECONDS; // it has been started again, and says so
+        this.#to("lost", `Reconnecting: ${health.warming}`);
+      }
+      if (!health?.ready) continue;
       try {
         return await this.#connect(run);
       } catch {
@@ -410,13 +398,4 @@ export class LocalVoice extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
-}
-
-async function gathered(peer, seconds) {
-  const complete = new Promise((done) => {
-    const look = () => peer.iceGatheringState === "complete" && done();
-    peer.addEventListener("icegatheringstatechange", look);
-    look();
-  });
-  await Promise.race([complete, sleep(seconds)]);
 }

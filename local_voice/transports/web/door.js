@@ -3,6 +3,8 @@
 import { Sentence } from "./microphone.js";
 
 const BUSY_SECONDS = 5;
+const GATHER_SECONDS = 1;
+const RELAY_SECONDS = 5;
 
 export class Busy extends Sentence {
   constructor(sentence, seconds) {
@@ -56,8 +58,25 @@ export class Door {
     }
   }
 
-  // The answer to an offer. `name`: of the conversation whose connection broke, else empty.
-  async call(offer, name) {
+  // Offer a call and take the answer. `name`: of the conversation whose connection broke, else empty.
+  async exchange(peer, name) {
+    await peer.setLocalDescription(await peer.createOffer());
+    await gathered(peer, this.relay ? RELAY_SECONDS : GATHER_SECONDS);
+    const { sdp, type } = peer.localDescription;
+    if (!sdp.includes("a=candidate:")) {
+      throw new Sentence(
+        this.relay
+          ? "The TURN server can’t be reached: it may be down, or its password wrong."
+          : "This computer has no network, and without one browsers refuse even calls to themselves: join any " +
+            "network, start Chromium with --allow-loopback-in-peer-connection, or use “local-voice talk”.",
+      );
+    }
+    const reply = await this.#call({ sdp, type }, name);
+    await peer.setRemoteDescription(reply);
+    return reply;
+  }
+
+  async #call(offer, name) {
     const options = this.#json(offer, name ? { "X-Conversation": name } : {});
     let response;
     try {
@@ -90,4 +109,13 @@ export class Door {
   }
 
   #pass = async () => (typeof this.#token === "function" ? this.#token() : this.#token) ?? "";
+}
+
+async function gathered(peer, seconds) {
+  const complete = new Promise((done) => {
+    const look = () => peer.iceGatheringState === "complete" && done();
+    peer.addEventListener("icegatheringstatechange", look);
+    look();
+  });
+  await Promise.race([complete, new Promise((done) => setTimeout(done, seconds * 1000))]);
 }
