@@ -221,7 +221,10 @@ def main() -> None:
     """Command line."""
     parser = reports.parser(__doc__, quick="2 clips, 2 questions, 1 round")
     parser.add_argument(
-        "--model", action="append", metavar="NAME", help="default: whisper-tiny.en, whisper-base"
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="default: that of the settings and, on a CPU, whisper-tiny.en",
     )
     parser.add_argument(
         "--questions", type=int, default=40, help="rendered questions, 100 differ (default: 40)"
@@ -230,7 +233,8 @@ def main() -> None:
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave faster-whisper out")
     chosen = parser.parse_args()
     settings = reports.settings(chosen)
-    models = chosen.model or ["whisper-tiny.en", "whisper-base"]
+    small = ["whisper-tiny.en"] if settings.profile == "cpu" else []
+    models = chosen.model or list(dict.fromkeys([*small, settings.stt.model]))
     report = Report("bench_stt: Whisper hears", settings.stt.model_dump(exclude={"model"}), models)
     for model in models:
         asyncio.run(compare(report, model, chosen, settings))

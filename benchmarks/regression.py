@@ -9,7 +9,8 @@ are new: of 4000 random ways to share them out anew fewer than 0.5 % give such a
 for the median on ranks, which is Mann and Whitney's; where both judged the same sounds, each sound's pair is
 turned or not). Fewer than 5 samples are shown and not judged. Two runs on a shared machine differ by more
 than their samples tell: a value near the limit deserves a second run. A value that is in OLD only is `gone`,
-which is an error too. Exit code 2: the two can't be compared.
+which is an error too; so is a whole benchmark, where the files are those of `run_all.sh`, which hold many.
+Exit code 2: the two can't be compared.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -193,9 +194,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("new", type=Path)
     parser.add_argument("--any-machine", action="store_true", help="compare what two machines measured")
     chosen = parser.parse_args(arguments)
-    old, new = (json.loads(path.read_text()) for path in (chosen.old, chosen.new))
+    old, new = (results(json.loads(path.read_text())) for path in (chosen.old, chosen.new))
+    findings: list[Finding] = []
     try:
-        findings = compare(old, new, any_machine=chosen.any_machine)
+        for name, result in old.items():
+            label = f"{name.partition(':')[0]}, " if len(old) > 1 else ""
+            if name not in new and len(old) == len(new) == 1:
+                compare(result, *new.values())  # says that they are two benchmarks
+            if name not in new:
+                findings.append(Finding(name, "gone"))
+                continue
+            some = compare(result, new[name], any_machine=chosen.any_machine)
+            findings += [replace(finding, what=label + finding.what) for finding in some]
     except NotComparableError as error:
         print(error, file=sys.stderr)
         return 2
@@ -203,10 +213,17 @@ def main(arguments: list[str] | None = None) -> int:
         print("the old result holds no samples, so nothing can be compared", file=sys.stderr)
         return 2
     show(findings)
-    for name, result in (("OLD", old), ("NEW", new)):
-        if (load := result.get("load", 0.0)) > QUIET_LOAD:
-            print(f"{name} was measured beside other work (load {load:.1f}): its times prove little")
+    for side, found in (("OLD", old), ("NEW", new)):
+        for name, result in found.items():
+            if (load := result.get("load", 0.0)) > QUIET_LOAD:
+                of = f" of {name.partition(':')[0]}" if len(found) > 1 else ""
+                print(f"{side}{of} was measured beside other work (load {load:.1f}): its times prove little")
     return int(any(finding.verdict in ("worse", "gone") for finding in findings))
+
+
+def results(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The results in a file, by benchmark: one, or those that `together.py` put there."""
+    return {result["benchmark"]: result for result in content.get("results", [content])}
 
 
 if __name__ == "__main__":

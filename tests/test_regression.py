@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import together
 from benchmarks.regression import NotComparableError, compare, judge, main, show
 
 
@@ -135,3 +136,32 @@ def test_an_old_result_without_samples_is_not_taken_for_a_pass(tmp_path):
     path = tmp_path / "old.json"
     path.write_text(json.dumps(result(note="no samples")))
     assert main([str(path), str(path)]) == 2
+
+
+def test_files_with_many_results_are_compared_benchmark_by_benchmark(tmp_path, capsys):
+    one, other = result("one", a=times(0.1)), result("other: and more", b=times(0.2))
+    files = {
+        "old": [one, other],
+        "same": [other, one],
+        "slow": [one, result("other: and more", b=times(0.4))],
+        "less": [one],
+    }
+    for name, found in files.items():
+        (tmp_path / name).write_text(json.dumps({"results": found}))
+    code = {name: main([str(tmp_path / "old"), str(tmp_path / name)]) for name in ("same", "slow", "less")}
+    assert code == {"same": 0, "slow": 1, "less": 1}
+    told = capsys.readouterr().out
+    assert "other, row: b p50" in told
+    assert "1 gone" in told
+
+
+def test_results_are_put_together_and_replaced(tmp_path, monkeypatch, capsys):
+    paths = [tmp_path / name for name in ("out.json", "one.json", "other.json", "missing.json")]
+    paths[1].write_text(json.dumps(result("one", a=times(0.1))))
+    paths[2].write_text(json.dumps(result("other", a=times(0.1))))
+    for arguments in (paths, paths[:2]):
+        monkeypatch.setattr("sys.argv", ["together", *map(str, arguments)])
+        together.main()
+    kept = json.loads(paths[0].read_text())["results"]
+    assert [one["benchmark"] for one in kept] == ["one", "other"]
+    assert main([str(paths[0]), str(paths[0])]) == 0
