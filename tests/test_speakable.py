@@ -57,7 +57,11 @@ def written(text: str) -> list[str]:
         ("Fine. One two three four five six seven eight nine ten, eleven.",
          ["Fine.", "One two three four five six seven eight nine ten,", "eleven."]),
         ("There were 1,234,567 people.", ["There were 1,234,567 people."]),
-        ("We met on May 6, 2024 at noon.", ["We met on May 6, 2024 at noon."]),
+        ("We met on May 6, 2024 at noon.", ["We met on May 6, 2024", "at noon."]),
+        ("There are seven days in a week. There are twelve months in a year.",
+         ["There are seven days", "in a week.", "There are twelve months in a year."]),
+        ("Boiling an egg for at least ten minutes.", ["Boiling an egg", "for at least ten minutes."]),
+        ("They may live in or with it.", ["They may live", "in or with it."]),
         ("The ratio there was 10:30 then.", ["The ratio there was 10:30 then."]),
         ("one two three—four five", ["one two three—", "four five"]),
         # markup
