@@ -33,6 +33,7 @@ import numpy as np
 
 from benchmarks.bench_turn import VOICES, speak, start_server, until_ready
 from benchmarks.report import Report, Share, Times
+from benchmarks.scripted_server import ENGINES
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import AUDIBLE, RATE, Caller, Frame, Said
 from local_voice.audio import AudioChunk, read_wav
@@ -201,7 +202,7 @@ def main() -> None:
     parser.add_argument("--url", help="a server that runs already; no hum then")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--plot", type=Path, help="draw it")
-    parser.add_argument("--quick", action="store_true", help="only see that it works: the hum, twice")
+    parser.add_argument("--quick", action="store_true", help="only see that it works: scripts, twice")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
     report = Report(
@@ -211,7 +212,7 @@ def main() -> None:
         asyncio.run(until_ready(args.url))
         fill(report, VOICE, asyncio.run(measure(args.url, args.times)))
     elif args.quick:
-        fill(report, HUM, stops_of(args.flags, 2, "Piper"))
+        fill(report, HUM, stops_of(args.flags, 2, ",".join(ENGINES)))
     else:
         fill(report, VOICE, stops_of(args.flags, args.times))
         fill(report, HUM, stops_of(args.flags, args.times // 2, "Piper"))

@@ -39,6 +39,7 @@ import numpy as np
 from benchmarks.bench_turn import start_server, until_ready
 from benchmarks.light_caller import RAMP_SECONDS, Counts
 from benchmarks.report import Report, Share, Times
+from benchmarks.scripted_server import ENGINES
 
 CALLERS_A_PROCESS = 16
 SETTLED_SECONDS = 6.0
@@ -242,11 +243,10 @@ def main() -> None:
     if args.levels:
         levels = [int(level) for level in args.levels.split(",")]
     if args.quick:
-        args.engines, args.seconds, levels = "scripted", 12.0, [1, 2]
+        args.engines, args.seconds, levels = "scripted", 10.0, [2]
     about = {"seconds": args.seconds, "flags": " ".join(args.flags) or "defaults"}
     report = Report("bench_concurrency: conversations at once", about)
-    scripts = "SileroVad,SmartTurn,Whisper,VllmEngine,Piper"
-    for label, scripted in (("scripted", scripts), ("real", "")):
+    for label, scripted in (("scripted", ",".join(ENGINES)), ("real", "")):
         if args.engines in (label, "both"):
             with served(args.flags, scripted=scripted) as (url, server):
                 climb(url, server, args.seconds, levels, report, label)
