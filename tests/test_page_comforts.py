@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from aioice.ice import get_host_addresses
 from browser import open_page
 from fakes import Entered, LevelVad, ScriptedLlm, ScriptedTurn, ToneTts, tone
 from test_page import Script, serving, shot, until
@@ -210,6 +211,10 @@ async def test_where_the_time_went_is_shown_at_a_click_and_the_whole_can_be_save
 
 @doors
 async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path):
+    if get_host_addresses(True, True) in ([], ["127.0.0.1"], ["::1"]):
+        pytest.skip(
+            "without a microphone Chromium hides its addresses behind names that loopback can't look up"
+        )
     script = Script()
     async with serving(script) as server, open_page(server.url, allow=False, width=390) as page:
         assert await page.page.locator("#recorded").is_hidden()
