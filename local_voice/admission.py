@@ -34,7 +34,7 @@ class Admission:
         """Nobody is let in any more."""
         self.lag = LoopLag(self._sample)
         self.queues = Queues()
-        self._settings = settings
+        self.settings = settings
         self._warming = warming
         self._waiting = waiting
         self._metrics = metrics
@@ -45,7 +45,7 @@ class Admission:
 
     def check(self, sessions: int) -> None:
         """Refuse what can't be served well, with `sessions` conversations open. Raises `RefusalError`."""
-        settings, warming = self._settings, self._warming()
+        settings, warming = self.settings, self._warming()
         if self.stopping:
             raise RefusalError(503, "The server is stopping.", "stopping", RETRY_SECONDS)
         if warming:

@@ -78,7 +78,7 @@ def serve(context: Context, /, **given: str | None) -> None:
     context.add({f"server.{name}": text for name, text in given.items()})
     from local_voice.serving import serve as serve_browsers
 
-    run(serve_browsers(context.settings, context.trace))
+    run(serve_browsers(lambda: context.settings, context.trace))
 
 
 @app.command()

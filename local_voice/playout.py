@@ -64,6 +64,8 @@ class Playout:
         """Told when a reply starts and ends, from the thread that reads; must not block."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when `ready` may have become true, from the thread that wrote; must not block."""
+        self.on_read: Callable[[Samples], None] = lambda samples: None
+        """Told all that has been read, from the thread that reads; must not block, nor change it."""
         self._lock = threading.Lock()
         self._reply: _Reply | None = None
         self._tail: Samples = np.zeros(0, np.float32)
@@ -176,6 +178,7 @@ class Playout:
                 reply.reads.append((self._read, reply.played))
         for event in events:
             self.on_event(event)
+        self.on_read(out)
         return out
 
     def clear(self, turn: int, revision: int) -> PlaybackEnded | None:

@@ -132,6 +132,11 @@ class Server:
         url = self._url(own_address() or "localhost") if host in EVERYWHERE else self.url
         return f"{url}#token={self._token}" if self._shows_token else url
 
+    def apply(self, settings: ServerSettings) -> None:
+        """Other settings from now on; the address, the gate and what is open stay as they are."""
+        self._settings = self._admission.settings = settings
+        self.metrics.sessions_limit.set(settings.max_sessions)
+
     def _url(self, host: str) -> str:
         encrypted = self._settings.tls_cert or self._settings.tls != "off"
         host = f"[{host}]" if ":" in host else host

@@ -5,6 +5,9 @@ Introduces them to one another; knows the order in which they start and stop.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,36 +18,53 @@ from local_voice.canary import Canary
 from local_voice.conversation_log import ConversationLog
 from local_voice.gpu_memory import Gpus
 from local_voice.metrics import Metrics
+from local_voice.recorder import Recorder
+from local_voice.reload import merged
 from local_voice.server import Server
 from local_voice.settings import Settings
-from local_voice.stages import Observer
+from local_voice.settings_sources import SettingsError
+from local_voice.signals import reloading
+from local_voice.stages import Observer, Transport
 from local_voice.terminal import StartProgress
 from local_voice.trace import numbered
 from local_voice.witnesses import Witnesses
 
+log = logging.getLogger(__name__)
 
-async def serve(settings: Settings, trace: Path | None) -> None:
-    """Until cancelled; then no reply is cut that can be finished in time. Raises `StartupError`."""
+
+async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
+    """Until cancelled; then no reply is cut that can be finished in time. Raises `StartupError`.
+
+    `load` reads the settings: at the start, and again where there is a SIGHUP.
+    """
+    settings = load()
     names, numbers, metrics = numbered(trace), count(1), Metrics(Gpus())
     with StartProgress() as progress:
         assistant = Assistant(settings, progress=progress)
 
         async def converse(transport: Any) -> None:
+            current = assistant.settings
             observers: list[Observer] = [metrics.conversation()]
-            if settings.server.log_conversations:
+            if current.server.log_conversations:
                 observers.append(ConversationLog(next(numbers)))
-            await assistant.converse(
-                transport,
-                trace=next(names),
-                observer=Witnesses(*observers),
-                before=transport.messages,
-                remember=transport.remember,
-            )
+            async with AsyncExitStack() as stack:
+                carrier: Transport = transport
+                if current.recording.folder:
+                    carrier = recorded = await stack.enter_async_context(recorder.record(transport, current))
+                    observers.append(recorded.steps)
+                await assistant.converse(
+                    carrier,
+                    trace=next(names),
+                    observer=Witnesses(*observers),
+                    before=transport.messages,
+                    remember=transport.remember,
+                )
 
+        recorder = Recorder()
         canary = Canary(assistant).sing
         server = Server(converse, progress.warming, settings.server, metrics, assistant.waiting, canary)
         # The page is there at once, so that a port in use is said before half a minute of loading.
-        async with server:
+        async with recorder, server:
             terminal.err.print(f"Serving {server.url} (warming up)")
             if server.fingerprint:
                 terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
@@ -52,7 +72,22 @@ async def serve(settings: Settings, trace: Path | None) -> None:
                 terminal.show_ready(progress.finish(), server.invitation)
                 systemd.tell("READY=1")
                 try:
-                    await systemd.keep_alive()
+                    with reloading(lambda: _reload(load, assistant, server)):
+                        await systemd.keep_alive()
                 finally:
                     systemd.tell("STOPPING=1")
                     await server.drain()
+
+
+def _reload(load: Callable[[], Settings], assistant: Assistant, server: Server) -> None:
+    """Take over what can change while the server runs; conversations that are open keep what they have."""
+    try:
+        found, changed, waiting = merged(assistant.settings, load())
+    except SettingsError as error:
+        log.error("the settings stay as they are: %s", error)
+        return
+    assistant.settings = found
+    server.apply(found.server)
+    log.info("settings read again; changed: %s", ", ".join(changed) or "nothing")
+    if waiting:
+        log.warning("these need a restart: %s", ", ".join(waiting))

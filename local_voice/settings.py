@@ -224,6 +224,19 @@ class AudioSettings(Section):
     """Subtract the assistant's own voice from the microphone."""
 
 
+class RecordingSettings(Section):
+    """What `serve` keeps of conversations: their sound and their words."""
+
+    folder: str = ""
+    """Folder for a WAV and a trace of each conversation; empty keeps nothing. The page shows it."""
+    max_age_days: Annotated[float, Field(gt=0), Unit("days")] = 30.0
+    """What is older is deleted."""
+    max_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 5.0
+    """With more than this in the folder the oldest are deleted; a minute of conversation takes 5.8 MB."""
+    free_gib: Annotated[float, Field(ge=0), Unit("GiB")] = 1.0
+    """With less than this free on the disk nothing more is recorded; conversations go on."""
+
+
 class ServerSettings(Section):
     """The web page and its WebRTC endpoint."""
 
@@ -306,4 +319,5 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
     audio: AudioSettings = AudioSettings()
+    recording: RecordingSettings = RecordingSettings()
     server: ServerSettings = ServerSettings()

@@ -1,11 +1,16 @@
-"""Ctrl-C and its kin: work that is told to stop cleans up; told twice, the program ends at once."""
+"""Ctrl-C and its kin: work that is told to stop cleans up; told twice, the program ends at once.
+
+SIGHUP means a closed terminal where there is one, and elsewhere that the settings are to be read again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -56,3 +61,31 @@ async def _until_told_to_stop(work: Coroutine[Any, Any, T]) -> T:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reloading(reload: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP calls `reload` on the running loop, where no terminal could be closed."""
+    if has_terminal():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: object) -> None:
+        # In no coroutine, and perhaps in the middle of anything: only the loop may do it.
+        loop.call_soon_threadsafe(reload)
+
+    before = signal.signal(signal.SIGHUP, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def has_terminal() -> bool:
+    """Whether a terminal controls this program; a service has none."""
+    try:
+        with Path("/dev/tty").open("rb"):
+            return True
+    except OSError:
+        return False

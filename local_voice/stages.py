@@ -184,7 +184,14 @@ class Mode:
     name: TurnMode
 
 
-Notification: TypeAlias = Caption | Status | Timing | Notice | Mode
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Whether the conversation is being recorded: said when it begins, and when it can't go on."""
+
+    on: bool
+
+
+Notification: TypeAlias = Caption | Status | Timing | Notice | Mode | Recording
 
 Control: TypeAlias = PushToTalk | StopSpeaking | Typed | ChooseMode
 """What a user can press, write and choose."""

@@ -77,6 +77,8 @@ FLOORS = (
         "metrics",
         "queues",
         "rate_limit",
+        "recorder",
+        "reload",
         "serving",
         "resume",
         "systemd",
