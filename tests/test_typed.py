@@ -19,7 +19,9 @@ from local_voice.events import (
     Typed,
     Withdraw,
 )
+from local_voice.settings import Settings
 from local_voice.stages import Caption, Mode
+from local_voice.trace import TraceWriter, Veil, replay
 
 
 def asked(commands) -> str:
@@ -155,3 +157,25 @@ async def test_what_was_heard_of_a_reply_is_remembered_when_the_user_goes_in_the
     assert session.conversation.history[-1] == Message(
         "assistant", "One two three four five", interrupted=True
     )
+
+
+def test_in_a_trace_for_others_what_was_written_and_said_before_is_hidden():
+    veil = Veil("en")
+    assert veil.event(Typed("Ask Rosalind to stop.")) == Typed("Ask Qaa to stop.")
+    before = Resumed((Message("user", "Rosalind"), Message("assistant", "Ask Rosalind", interrupted=True)))
+    assert veil.event(before).messages == (
+        Message("user", "Qaa"),
+        Message("assistant", "Ask Qaa", interrupted=True),
+    )
+
+
+async def test_a_conversation_that_was_resumed_and_written_in_is_replayed(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with TraceWriter(path, Settings()) as trace:
+        async with conversation(ScriptedStt(), ScriptedLlm("Fine."), trace=trace) as (user, session):
+            session._tell(Resumed((Message("user", "I am Ann."),)))
+            user.on_control(ChooseMode("half_duplex"))
+            user.on_control(Typed("How are you?"))
+            await user.listen(1.0)
+    assert replay(path) == []
+    assert "I am Ann." in path.read_text()
