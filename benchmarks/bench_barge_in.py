@@ -3,8 +3,9 @@
     python -m benchmarks.bench_barge_in [--times 20] [--url http://...] [--json FILE] [-- SERVER FLAGS]
 
 Starts `local-voice serve` with a prompt that makes its replies long, calls it over WebRTC and interrupts
-each reply with the next question, 1.0 to 3.4 s after the reply's first sound. Both clocks are the caller's;
-the time in the caller's own jitter buffer and loudspeaker is not in it.
+each reply with the next question, 1.0 to 3.4 s after the reply's first sound. The caller says, as browsers
+do, that it cancels echo itself. Both clocks are its own; the time in its jitter buffer and loudspeaker is not
+in it.
 
 `stop`: from the first audible sample of the interruption, as it is spoken, to the last audible sample of the
 reply, as it comes in. `quiet`: the same to the beginning of the first 0.4 s of silence (between sentences it
@@ -123,7 +124,9 @@ def when_cut(caller: Caller, after: float) -> float | None:
 async def call(url: str, questions: Sequence[AudioChunk], delays: Sequence[float]) -> list[Stop | None]:
     """One conversation: the first question is asked, each further one interrupts the last reply."""
     stops: list[Stop | None] = []
-    async with Caller(url) as caller:
+    caller = Caller(url)
+    caller.cancels_echo = True
+    async with caller:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(1.0)
         said = await caller.say(questions[0].samples, questions[0].sample_rate)

@@ -83,7 +83,9 @@ async def until_ready(url: str) -> None:
 async def call(url: str, wavs: list[Path]) -> list[dict[str, float | None]]:
     """One conversation; for each question the seconds to the reply (None without one) and the breakdown."""
     turns: list[dict[str, float | None]] = []
-    async with Caller(url) as caller:
+    caller = Caller(url)
+    caller.cancels_echo = True
+    async with caller:
         await asyncio.sleep(1.0)
         for wav in wavs:
             sound = read_wav(wav)

@@ -125,6 +125,7 @@ class LightCaller(Caller):
         self.came: list[tuple[float, int, int]] = []
         """When each packet came, its timestamp and its size."""
         self.tape = Tape()
+        self.cancels_echo = True
         self._mouth = self.tape  # type: ignore[assignment]
 
     def _on_track(self, track: MediaStreamTrack) -> None:

@@ -2,8 +2,9 @@
 
     [SCRIPTED=Piper,VllmEngine] python -m benchmarks.scripted_server [FLAGS] serve [FLAGS]
 
-Everything but the engines, or but those that `SCRIPTED` names, is the real program. Voice is what is loud; every turn is judged complete and was
-the same question; the reply has two sentences, written at a small model's pace; the voice is a hum.
+Everything but the engines, or but those that `SCRIPTED` names, is the real program. Voice is what is loud;
+every turn is judged complete and was the same question; the reply has two sentences, written at a small
+model's pace; the voice is a hum.
 """
 
 from __future__ import annotations

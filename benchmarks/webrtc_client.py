@@ -77,6 +77,8 @@ class Caller:
         self.said: list[Frame] = []
         self.events: list[tuple[float, dict[str, Any]]] = []
         """Messages of the data channel and when they came; pongs left out."""
+        self.cancels_echo = False
+        """Set it before entering: said to the server, whose echo canceller then stays out of the way."""
         self.playout_delay = 0.05
         """Seconds reported to the server with each ping."""
         self.conversation = ""
@@ -225,6 +227,9 @@ class Caller:
             self.events.append((asyncio.get_running_loop().time(), message))
 
     async def _ping(self) -> None:
+        if self.cancels_echo:
+            # As a browser's page does; the server then leaves our sound as it is.
+            self.send({"type": "hello", "echo_cancellation": True, "sample_rate": RATE})
         while self._channel is not None and self._channel.readyState == "open":
             self.send({"type": "ping", "delay": self.playout_delay})
             await asyncio.sleep(1.0)

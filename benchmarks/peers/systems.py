@@ -164,6 +164,13 @@ def _server(flags: list[str], log: Path) -> contextlib.AbstractContextManager[No
     return running(command, f"http://127.0.0.1:{port}/readyz", log)
 
 
+def _browser(url: str) -> Caller:
+    """A caller that cancels echo itself, as browsers do; neither peer has a canceller in the server."""
+    caller = Caller(url)
+    caller.cancels_echo = True
+    return caller
+
+
 @contextlib.contextmanager
 def ours(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
     """`local-voice serve`."""
@@ -171,7 +178,7 @@ def ours(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
     flags = ["--stt.model", settings.stt.model, "--tts.model", settings.tts.model]
     flags += ["--llm.model", settings.llm.model, "serve", "--port", str(port)]
     with _server(flags, logs / "local-voice.log"):
-        yield lambda: Caller(f"http://127.0.0.1:{port}")
+        yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
 @contextlib.contextmanager
@@ -182,7 +189,7 @@ def ours_behind_a_url(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
         flags = ["--stt.model", settings.stt.model, "--tts.model", settings.tts.model]
         flags += ["--llm.url", url, "serve", "--port", str(port)]
         with _server(flags, logs / "local-voice-url.log"):
-            yield lambda: Caller(f"http://127.0.0.1:{port}")
+            yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
 @contextlib.contextmanager
