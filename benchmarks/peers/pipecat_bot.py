@@ -37,7 +37,6 @@ logger.add(os.environ["PEER_LOG"], level="DEBUG")
 
 async def bot(runner_args: RunnerArguments) -> None:
     """One conversation."""
-    on_gpu = os.environ["PEER_DEVICE"] == "cuda"
     params = {"webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)}
     transport = await create_transport(runner_args, params)
     stt = WhisperSTTService(
@@ -57,7 +56,8 @@ async def bot(runner_args: RunnerArguments) -> None:
     )
     voice = Path(os.environ["PEER_VOICE"])
     tts = PiperTTSService(
-        download_dir=voice.parent, use_cuda=on_gpu, settings=PiperTTSService.Settings(voice=voice.stem)
+        download_dir=voice.parent,
+        settings=PiperTTSService.Settings(voice=voice.stem),  # on the CPU, as ours
     )
     context = LLMContext()
     user, assistant = LLMContextAggregatorPair(

@@ -74,6 +74,13 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def cuda_libraries() -> dict[str, str]:
+    """Where CTranslate2 finds CUDA's, which are packages of our own environment; nothing without a GPU."""
+    folders = [str(found) for place in sys.path for found in sorted(Path(place).glob("nvidia/*/lib"))]
+    before = os.environ.get("LD_LIBRARY_PATH", "")
+    return {"LD_LIBRARY_PATH": os.pathsep.join([*folders, before])} if folders else {}
+
+
 @contextlib.contextmanager
 def running(
     command: list[str], ready: str, log: Path, environment: Mapping[str, str] | None = None
@@ -209,6 +216,7 @@ def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
             "PEER_TOKENS": str(settings.llm.max_tokens),
             "PEER_LOG": str(logs / "pipecat.log"),
             "OMP_NUM_THREADS": str(settings.stt.threads),
+            **cuda_libraries(),
         }
         command = [str(PIPECAT.python), str(HERE / "pipecat_bot.py"), "-t", "webrtc", "--host", "127.0.0.1"]
         command += ["--port", str(port)]
@@ -228,6 +236,7 @@ def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
         "SPEECH_TO_SPEECH_ICE_SERVERS": "[]",
         "OMP_NUM_THREADS": str(settings.stt.threads),
         **OFFLINE,
+        **cuda_libraries(),
     }
     speaking = [str(SPEECH_TO_SPEECH.python), str(HERE / "piper_speech.py"), str(voice), str(voice_port)]
     with contextlib.ExitStack() as stack:
