@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.pipeline.pipeline import Pipeline
@@ -30,9 +29,6 @@ from pipecat.services.whisper.stt import WhisperSTTService
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
-
-logger.remove()
-logger.add(os.environ["PEER_LOG"], level="DEBUG")
 
 
 async def bot(runner_args: RunnerArguments) -> None:

@@ -214,14 +214,13 @@ def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
             "PEER_PROMPT": settings.llm.system_prompt,
             "PEER_TEMPERATURE": str(settings.llm.temperature),
             "PEER_TOKENS": str(settings.llm.max_tokens),
-            "PEER_LOG": str(logs / "pipecat.log"),
             "OMP_NUM_THREADS": str(settings.stt.threads),
             **cuda_libraries(),
         }
         command = [str(PIPECAT.python), str(HERE / "pipecat_bot.py"), "-t", "webrtc", "--host", "127.0.0.1"]
         command += ["--port", str(port)]
         here = f"http://127.0.0.1:{port}"
-        with running(command, f"{here}/openapi.json", logs / "pipecat-runner.log", environment):
+        with running(command, f"{here}/openapi.json", logs / "pipecat.log", environment):
             yield lambda: Caller(f"{here}/api", channel=False)
 
 
