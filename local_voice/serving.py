@@ -5,6 +5,7 @@ Introduces them to one another; knows the order in which they start and stop.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from local_voice import systemd, terminal
+from local_voice import memory_back, systemd, terminal
 from local_voice.assistant import Assistant
 from local_voice.canary import Canary
 from local_voice.conversation_log import ConversationLog
@@ -28,6 +29,9 @@ from local_voice.stages import Observer, Transport
 from local_voice.terminal import StartProgress
 from local_voice.trace import numbered
 from local_voice.witnesses import Witnesses
+
+AFTER_SECONDS = 2.0
+"""From a conversation's end until its memory is given back."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,8 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
             if current.server.log_conversations:
                 observers.append(ConversationLog(next(numbers)))
             async with AsyncExitStack() as stack:
+                # When its tasks have ended, which still hold it.
+                stack.callback(asyncio.get_running_loop().call_later, AFTER_SECONDS, memory_back.give_back)
                 carrier: Transport = transport
                 if current.recording.folder:
                     carrier = recorded = await stack.enter_async_context(recorder.record(transport, current))
@@ -69,6 +75,7 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
             if server.fingerprint:
                 terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
             async with assistant:
+                memory_back.settle()
                 terminal.show_ready(progress.finish(), server.invitation)
                 systemd.tell("READY=1")
                 try:

@@ -74,6 +74,7 @@ FLOORS = (
         "gate",
         "log_lines",
         "loop_lag",
+        "memory_back",
         "metrics",
         "queues",
         "rate_limit",
