@@ -35,6 +35,12 @@ TOKEN_SECONDS = 0.05
 FIRST_SOUND_SECONDS = 0.05
 WORD_SECONDS = 0.3
 VOICED = 0.03
+HUM_RATE = 22_050
+PERIOD = sum(
+    0.2 * np.sin(2 * np.pi * partial * np.arange(HUM_RATE // 150) / (HUM_RATE // 150)) / partial
+    for partial in range(1, 20)
+).astype(np.float32)
+"""Of the hum, 150 Hz, made once: a script must not keep the event loop busy."""
 
 
 class Scripted:
@@ -101,16 +107,15 @@ class Reply(Scripted):
 class Hum(Scripted):
     """So much of it for each word."""
 
-    sample_rate = 22_050
+    sample_rate = HUM_RATE
 
     async def synthesize(self, clause: Clause, **_: Any) -> AsyncIterator[Speech]:
         await asyncio.sleep(FIRST_SOUND_SECONDS)
         words = clause.written.split()
-        time = np.arange(round(len(words) * WORD_SECONDS * self.sample_rate)) / self.sample_rate
-        hum = sum(np.sin(2 * np.pi * 150 * partial * time) / partial for partial in range(1, 20))
+        hum = np.resize(PERIOD, round(len(words) * WORD_SECONDS * self.sample_rate))
         ends = [(place + 1) * WORD_SECONDS for place in range(len(words))]
         heard = tuple(Word(word, end - WORD_SECONDS, end) for word, end in zip(words, ends, strict=True))
-        yield Speech((0.2 * np.asarray(hum)).astype(np.float32), heard)
+        yield Speech(hum, heard)
 
 
 ENGINES = {
