@@ -17,7 +17,7 @@ from local_voice.sentences import SENTENCES
 from local_voice.server import PAGE, Server
 from local_voice.session import Engines, Session
 from local_voice.settings import ServerSettings, Settings
-from local_voice.stages import Caption, Mode, Notice, Speech, Status, Timing
+from local_voice.stages import Caption, Mode, Notice, Recording, Speech, Status, Timing
 from local_voice.transcript import Transcript
 
 doors = pytest.mark.doors
@@ -217,7 +217,6 @@ async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path
         )
     script = Script()
     async with serving(script) as server, open_page(server.url, allow=False, width=390) as page:
-        assert await page.page.locator("#recorded").is_hidden()
         await page.page.locator("#talk:enabled").click()
         await page.wait_for_state("idle")
         assert "Or write your message below." in await page.error()
@@ -234,14 +233,20 @@ async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path
 
 
 @doors
-async def test_a_server_that_records_is_known_by_the_page():
-    async with serving(Script()) as server:
-        facts = server._facts
-        server._facts = lambda *, known: facts(known=known) | {"recording": True}
-        async with open_page(server.url) as page:
-            await page.page.locator("#recorded", has_text="Recorded").wait_for()
-            await page.talk()
-            assert await page.page.locator("#recorded").is_visible()
+async def test_a_recording_is_shown_while_it_is_on():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        badge = page.page.locator("#recorded", has_text="Recorded")
+        await page.talk()
+        assert await badge.is_hidden()
+        script.transport.notify(Recording(True))
+        await badge.wait_for()
+        script.transport.notify(Recording(False))
+        await badge.wait_for(state="hidden")
+        script.transport.notify(Recording(True))
+        await badge.wait_for()
+        await page.hang_up()
+        await badge.wait_for(state="hidden")
 
 
 @doors

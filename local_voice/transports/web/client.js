@@ -34,6 +34,7 @@ const now = () => performance.now() / 1000;
 export class LocalVoice extends EventTarget {
   muted = false;
   holding = false;
+  recorded = false; // the server keeps the sound and the words of this conversation
   mode = "full_duplex"; // how turns are taken, as the server said
   state = "idle";
   #door;
@@ -59,11 +60,6 @@ export class LocalVoice extends EventTarget {
 
   get connected() {
     return this.#run?.link?.open === true;
-  }
-
-  // The server keeps the sound and the words of its conversations.
-  get recorded() {
-    return this.#door.recorded;
   }
 
   get interruptible() {
@@ -283,6 +279,9 @@ export class LocalVoice extends EventTarget {
       const held = said === "hearing" && ["speaking", "paused"].includes(this.state);
       this.#said = said;
       if (link.open) held ? this.#to("paused") : this.#show();
+    } else if (message.type === "recording") {
+      this.recorded = message.on === true;
+      if (link.open) this.#show();
     } else if (message.type === "mode") {
       this.mode = message.name;
       if (link.open) this.#show();
@@ -364,7 +363,7 @@ export class LocalVoice extends EventTarget {
     this.#run = null;
     this.#free(run);
     this.#audio.srcObject = null;
-    this.muted = this.holding = false;
+    this.muted = this.holding = this.recorded = false;
     this.#trouble(sentence);
     this.#to(state);
     if (state === "lost") this.watchServer();

@@ -16,7 +16,6 @@ export class Busy extends Sentence {
 export class Door {
   iceServers = [];
   relay = false; // sound may go through the TURN server alone
-  recorded = false; // the server keeps sound and words
   #server;
   #token;
   #own;
@@ -42,7 +41,6 @@ export class Door {
       const answer = await (await this.#request("healthz")).json();
       this.iceServers = (answer.ice_servers ?? []).map((one) => (typeof one === "string" ? { urls: one } : one));
       this.relay = answer.relay_only === true;
-      this.recorded = answer.recording === true;
       return answer;
     } catch {
       return null;
