@@ -73,6 +73,11 @@ def run(script: str, *arguments: str) -> str:
         ("bench_llm", [], {"start", "first_token", "each", "together", "abort_to_idle", "next"}),
         ("bench_tts", [], {"start", "first_sound", "real_time_factor", "difference", "jump"}),
         ("bench_setup", [], {"seconds"}),
+        (
+            "bench_network",
+            ["--set", "stt.model=whisper-tiny.en"],
+            {"really_lost", "recognised", "understood", "given_up"},
+        ),
     ],
 )
 def test_the_short_form_of_a_benchmark_measures_what_the_long_one_does(script, more, measured, tmp_path):
@@ -88,7 +93,17 @@ def test_the_short_form_of_a_benchmark_measures_what_the_long_one_does(script, m
 
 @pytest.mark.models
 @pytest.mark.parametrize(
-    "script", ["bench_stt", "bench_llm", "bench_tts", "bench_setup", "bench_turn", "regression", "plot"]
+    "script",
+    [
+        "bench_stt",
+        "bench_llm",
+        "bench_tts",
+        "bench_setup",
+        "bench_turn",
+        "bench_network",
+        "regression",
+        "plot",
+    ],
 )
 def test_help_says_what_is_measured_and_how(script):
     module = (ROOT / "benchmarks" / f"{script}.py").read_text()
