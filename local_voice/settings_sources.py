@@ -40,6 +40,9 @@ NOT_SETTINGS = frozenset({"LOCAL_VOICE_MODELS"})
 PROFILE_DEFAULTS: Mapping[Profile, Mapping[str, Any]] = {
     "cpu": {},
     "cuda": {
+        # A pass of the recogniser takes a few hundredths of a second, and a reply in vain is cheap.
+        "turn.partial_seconds": 0.25,
+        "turn.draft_from_partials": True,
         "stt.model": "whisper-large-v3-turbo",
         "stt.device": "cuda",
         "stt.compute_type": "float16",
