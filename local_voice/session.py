@@ -265,7 +265,9 @@ class Session:
         command: Transcribe | PredictTurnEnd | Draft,
     ) -> asyncio.Task[None]:
         """Run `work` as a task. `stage`: whose failure ends the turn; None where it can do without."""
-        return self._tasks.create_task(self._guard(work, stage, command.turn, command.revision))
+        task = self._tasks.create_task(self._guard(work, stage, command.turn, command.revision))
+        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        return task
 
     async def _guard(
         self, work: Coroutine[None, None, None], stage: Stage | None, turn: int, revision: int

@@ -61,6 +61,8 @@ WAITING_MESSAGES = 50
 """Messages kept until the data channel opens; beyond that the oldest are lost."""
 CHANNEL_BYTES = 65_536
 """With this much unsent, further messages are dropped: captions that late help nobody."""
+MOST_PRESSES, PRESSES_SECONDS = 20, 5.0
+"""What a client may press, write and choose in so many seconds; more is ignored."""
 ROUND_TRIP_SECONDS = 1.0
 """How often the network's round trip is looked up, while our own canceller runs."""
 LAST_WORDS_SECONDS = 0.05
@@ -137,6 +139,9 @@ class WebRtcTransport:
         self._peer = peer
         self._voice = Voice(self.playout, self._on_frame)
         self._sender = peer.addTrack(self._voice)
+        self._pressed: deque[float] = deque(maxlen=MOST_PRESSES)
+        """When its last presses came."""
+        self.ignored_presses = 0
         self._sent = (0, 0)
         """RTP timestamp of a frame that has been sent, and the sample at which it begins."""
         self._far_end = FarEnd(RATE)
@@ -255,11 +260,23 @@ class WebRtcTransport:
             case Hello() as hello:
                 self._on_hello(hello)
             case PushToTalk() | StopSpeaking() | Typed() | ChooseMode() as control:
-                # Not from here: what goes wrong there must not break the data channel.
-                asyncio.get_running_loop().call_soon(self.on_control, control)
+                self._press(control)
             case Bye():
                 self.hung_up = True
                 self._close_soon("it said goodbye", last_words=False)
+
+    def _press(self, control: Control) -> None:
+        """No hand is as fast as a program that floods us, and each press may begin a reply."""
+        loop = asyncio.get_running_loop()
+        now, most = loop.time(), self._pressed.maxlen
+        if len(self._pressed) == most and now - self._pressed[0] < PRESSES_SECONDS:
+            if not self.ignored_presses:
+                log.warning("the client presses more than %d times in %g s", most, PRESSES_SECONDS)
+            self.ignored_presses += 1
+            return
+        self._pressed.append(now)
+        # Not from here: what goes wrong there must not break the data channel.
+        loop.call_soon(self.on_control, control)
 
     def _on_played(self, played: Played) -> None:
         sample, ignored = sample_of(played.timestamp, *self._sent), self._far_end.ignored

@@ -1,0 +1,141 @@
+"""Continuous conversations by outside clients for as long as you like: memory and latency have to stay flat.
+
+    python -m benchmarks.soak [--minutes 60] [--callers 1] [--engines real|scripted] [--json F] [--plot F]
+
+Callers ask questions, listen to the end, ask again, and after five minutes hang up and call anew, as a
+household does in a day. `memory` is of all processes of the server. Exit code 1 where more than one question
+in twenty got no reply, or the last quarter's median latency is a fifth more than the first's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.bench_concurrency import served
+from benchmarks.bench_turn import ASKED, VOICES, speak
+from benchmarks.report import Report, Times, parser
+from benchmarks.sounds import QUESTIONS
+from benchmarks.watched import HELD, UNITS, Watch, draw
+from benchmarks.webrtc_client import Caller, CallError
+from local_voice.audio import AudioChunk, read_wav
+
+SCRIPTS = "SileroVad,SmartTurn,Whisper,VllmEngine,Piper"
+CALL_SECONDS = 300.0
+LOOK_SECONDS = 5.0
+REPLY_SECONDS = 30.0
+PAUSE_SECONDS = 1.0
+REST_SECONDS = 5.0
+"""After a call that was refused or broke."""
+MOST_SILENT = 0.05
+MOST_SLOWER = 1.2
+
+
+class Household:
+    """Callers at work, and what they met."""
+
+    def __init__(self, url: str, questions: list[AudioChunk], watch: Watch) -> None:
+        self.latency: list[tuple[float, float]] = []
+        """(seconds since the beginning, seconds from the last voiced sample to the reply)."""
+        self.silent = 0
+        self.broken: list[str] = []
+        self._url = url
+        self._questions = questions
+        self._watch = watch
+        self._began = time.monotonic()
+
+    async def live(self, number: int) -> None:
+        """One caller, until cancelled."""
+        while True:
+            try:
+                async with Caller(self._url) as caller:
+                    await self._call(caller, number)
+            except (CallError, TimeoutError, OSError) as error:
+                self.broken.append(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(REST_SECONDS)
+
+    async def _call(self, caller: Caller, number: int) -> None:
+        end = time.monotonic() + CALL_SECONDS
+        await asyncio.sleep(PAUSE_SECONDS)
+        while time.monotonic() < end:
+            sound = self._questions[(self._watch.done + number) % len(self._questions)]
+            said = await caller.say(sound.samples, sound.sample_rate)
+            began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+            self._watch.done += 1
+            if began is None:
+                self.silent += 1
+            else:
+                self.latency.append((time.monotonic() - self._began, began - said.last_voice))
+            # Frames of an hour would be the caller's own leak.
+            caller.heard.clear()
+            caller.said.clear()
+
+
+async def measure(url: str, server: int, minutes: float, callers: int) -> tuple[Watch, Household]:
+    """Look on while they talk."""
+    questions = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ASKED):
+            path = Path(folder) / f"{number}.wav"
+            speak(QUESTIONS[number], VOICES[number % len(VOICES)], path)
+            questions.append(read_wav(path))
+    watch = Watch(url, server)
+    household = Household(url, questions, watch)
+    tasks = [asyncio.create_task(household.live(number)) for number in range(callers)]
+    tasks.append(asyncio.create_task(watch.watch(LOOK_SECONDS)))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(minutes * 60):
+            await asyncio.gather(*tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await watch.quiet()
+    return watch, household
+
+
+def main() -> int:
+    """Command line."""
+    made = parser(__doc__, quick="half a minute on scripted engines")
+    made.add_argument("--minutes", type=float, default=60.0)
+    made.add_argument("--callers", type=int, default=1)
+    made.add_argument("--engines", choices=("real", "scripted"), default="real")
+    args = made.parse_args()
+    if args.quick:
+        args.minutes, args.engines = 0.5, "scripted"
+    flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
+    about = {"minutes": args.minutes, "callers": args.callers, "engines": args.engines}
+    report = Report("soak: continuous conversations", about)
+    scripted = SCRIPTS if args.engines == "scripted" else ""
+    with served(flags, scripted=scripted) as (url, server):
+        watch, household = asyncio.run(measure(url, server, args.minutes, args.callers))
+    took = [seconds for _, seconds in household.latency]
+    quarter = max(1, len(took) // 4)
+    first, last = Times(took[:quarter]), Times(took[-quarter:])
+    for label, times in (("all", Times(took)), ("first quarter", first), ("last quarter", last)):
+        report.row(label, voice_to_voice=times)
+    for name in HELD:
+        looks = (watch.looks[0], watch.looks[len(watch.looks) // 5], watch.looks[-1])
+        before, warm, after = (f"{getattr(look, name):g} {UNITS[name]}".strip() for look in looks)
+        grown = f"{watch.slope(name):+.2f}"
+        report.row(name, at_the_start=before, after_a_fifth=warm, at_the_end=after, per_1000_turns=grown)
+    broken = household.broken
+    report.row("turns", done=str(watch.done), silent=str(household.silent), broken_calls=str(len(broken)))
+    report.finish(args.json)
+    if args.json is not None:
+        whole = json.loads(args.json.read_text())
+        args.json.write_text(json.dumps({**whole, "looks": watch.content()}, indent=1) + "\n")
+    if args.plot is not None:
+        title = f"{args.minutes:g} minutes, {watch.done} turns, {args.engines} engines"
+        draw(watch, title, "turns", args.plot, household.latency)
+    silent = household.silent > MOST_SILENT * max(1, watch.done)
+    medians = [times.content().get("p50", float("inf")) for times in (first, last)]
+    return 1 if silent or broken or medians[1] > MOST_SLOWER * medians[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
