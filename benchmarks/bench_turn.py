@@ -56,8 +56,10 @@ def speak(text: str, voice: str, path: Path) -> None:
 def start_server(flags: list[str], scripted: str = "") -> tuple[subprocess.Popen[bytes], str]:
     """`local-voice serve` on a free port, in a process group of its own.
 
-    `scripted`: engines that are scripts, as in `scripted_server.py`.
+    `scripted`: engines that are scripts, as in `scripted_server.py`. From here on SIGTERM ends this program
+    as an exception does, so that it takes the server along.
     """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
