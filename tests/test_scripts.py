@@ -45,11 +45,14 @@ def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.Compl
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_is_bash_can_be_run_and_stops_at_errors(script):
+def test_a_script_can_be_run_says_what_it_does_and_stops_at_errors(script):
     text = script.read_text()
+    assert os.access(script, os.X_OK)
+    if text.startswith('#!/usr/bin/env python3\n"""'):
+        ast.parse(text)
+        return
     assert text.startswith("#!/usr/bin/env bash\n# ")
     assert re.search(r"^set -e?uo pipefail$", text, re.MULTILINE)
-    assert os.access(script, os.X_OK)
     assert run("bash", "-n", str(script)).returncode == 0
 
 
@@ -87,6 +90,8 @@ def third_party_imports(folder: str) -> set[str]:
     own = {path.stem for path in (ROOT / folder).rglob("*.py")} | {"local_voice", "benchmarks", "tests"}
     found: set[str] = set()
     for path in (ROOT / folder).rglob("*.py"):
+        if path.parent.name == "peers":  # they run in environments of their own
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
