@@ -10,9 +10,11 @@ import logging
 from collections.abc import Callable
 
 import aioice.ice
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+import numpy as np
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
+from av import AudioFrame
 
 from local_voice.stages import StartupError
 from local_voice.transports.jitter import InOrder
@@ -53,6 +55,19 @@ def offer_loopback_when_alone() -> None:
 
     addresses.offers_loopback = True  # type: ignore[attr-defined]
     aioice.ice.get_host_addresses = addresses
+
+
+def measure_loudness_at_once() -> None:
+    """Let numpy do what aiortc does with a loop over every sample that is sent: 3.5 instead of 72 µs a frame,
+    the largest single part of what a conversation cost the interpreter."""
+    rtp.compute_audio_level_dbov = audio_level
+
+
+def audio_level(frame: AudioFrame) -> int:
+    """Loudness of a frame of 16-bit samples in dB of full scale, -127 to 0 (RFC 6465, appendix A)."""
+    samples = np.frombuffer(bytes(frame.planes[0]), np.int16).astype(np.float64)
+    power = float(samples @ samples) / (frame.samples * 32767.0**2)
+    return round(min(max(10 * float(np.log10(power)), -127.0), 0.0)) if power > 0 else -127
 
 
 def watch_connecting(peer: RTCPeerConnection, failed: Callable[[Exception], None]) -> None:

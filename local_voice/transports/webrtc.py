@@ -40,6 +40,7 @@ from local_voice.transports.ice import IceServer
 from local_voice.transports.inside_aiortc import (
     close_whole,
     last_timestamp,
+    measure_loudness_at_once,
     offer_loopback_when_alone,
     own_receive_path,
     watch_connecting,
@@ -92,6 +93,7 @@ async def answer(
     """
     offer = RTCSessionDescription(sdp=checked(sdp, local_only=not ice_servers), type="offer")
     offer_loopback_when_alone()
+    measure_loudness_at_once()
     # Left out, aiortc would ask a public STUN server.
     servers = [RTCIceServer(one.url, one.user or None, one.password or None) for one in ice_servers]
     policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
