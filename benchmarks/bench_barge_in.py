@@ -23,8 +23,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -194,7 +192,7 @@ def stops_of(flags: list[str], count: int, scripted: str = "") -> list[Stop | No
         return asyncio.run(measure(url, count))
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGINT)
+            server.terminate()  # a shell may have it ignore SIGINT
         server.wait(30)
 
 

@@ -24,7 +24,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -221,7 +220,7 @@ def served(flags: list[str], *, scripted: str = "") -> Iterator[tuple[str, int]]
         yield url, server.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGINT)
+            server.terminate()  # a shell may have it ignore SIGINT
         server.wait(30)
 
 

@@ -136,7 +136,7 @@ def main() -> None:
         turns = asyncio.run(measure(url, (1 if args.quick else args.turns) + 1))
     finally:
         if server is not None:
-            os.killpg(server.pid, signal.SIGINT)
+            server.terminate()  # a shell may have it ignore SIGINT
             server.wait(30)
 
     if server is not None:
