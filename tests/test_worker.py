@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from local_voice.worker import Worker, WorkerBusyError, WorkerClosedError
+from local_voice import worker as room
+from local_voice.worker import MOST_GIVEN_UP, Worker, WorkerBusyError, WorkerClosedError
 
 
 class Gate:
@@ -175,3 +176,107 @@ def test_a_result_for_a_loop_that_is_gone_harms_nobody():
     asyncio.run(leave_it_running())
     gate.opened.set()
     assert asyncio.run(use_it_again()) == (3, 1)
+
+
+@pytest.fixture
+def hours(monkeypatch) -> list[float]:
+    """The worker's clock: what stands in it."""
+    now = [0.0]
+    monkeypatch.setattr(room, "monotonic", lambda: now[0])
+    return now
+
+
+async def hang(worker: Worker) -> Gate:
+    """A job that does not come back, and whose caller has lost patience."""
+    gate = Gate()
+    task = asyncio.create_task(worker.run(gate))
+    await gate.wait_entered()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return gate
+
+
+async def test_a_thread_that_hangs_is_given_up_and_another_takes_over(hours, caplog):
+    worker = Worker("hanging", patience=5.0)
+    gate = await hang(worker)
+    waiting = asyncio.create_task(worker.run(lambda: threading.current_thread().name))
+    await settle()
+    assert not waiting.done(), "it has not hung for long"
+    hours[0] = 6.0
+    assert await worker.run(divmod, 7, 2) == (3, 1)
+    assert await waiting == "hanging-1"
+    assert [record.getMessage() for record in caplog.records] == [
+        "hanging-0 hangs for 6 s: another thread takes over (1 of at most 3)"
+    ]
+    await worker.close()
+    assert [thread.name for thread in threads_named("hanging")] == ["hanging-0"], "nobody waits for it"
+    gate.opened.set()
+    assert await gone("hanging")
+
+
+async def test_those_who_wait_are_served_as_soon_as_the_caller_of_what_hangs_goes(hours):
+    worker, gate = Worker("deadline", patience=5.0), Gate()
+    late = asyncio.create_task(worker.run(gate))
+    await gate.wait_entered()
+    waiting = asyncio.create_task(worker.run(divmod, 7, 2))
+    await settle()
+    hours[0] = 15.0
+    late.cancel()
+    assert await waiting == (3, 1)
+    gate.opened.set()
+    await worker.close()
+
+
+async def test_a_long_job_that_somebody_waits_for_is_left_alone(hours):
+    worker, gate = Worker("long", patience=5.0), Gate()
+    patient = asyncio.create_task(worker.run(gate))
+    await gate.wait_entered()
+    hours[0] = 100.0
+    waiting = asyncio.create_task(worker.run(lambda: threading.current_thread().name))
+    await settle()
+    gate.opened.set()
+    assert await patient == "through"
+    assert await waiting == "long-0"
+    await worker.close()
+
+
+async def test_without_a_patience_nothing_is_ever_given_up(hours):
+    worker = Worker("patient")
+    gate = await hang(worker)
+    hours[0] = 1e6
+    waiting = asyncio.create_task(worker.run(lambda: threading.current_thread().name))
+    await settle()
+    gate.opened.set()
+    assert await waiting == "patient-0"
+    await worker.close()
+
+
+async def test_so_many_threads_may_hang_and_no_more(hours):
+    worker = Worker("crowded", patience=5.0)
+    gates = []
+    for _ in range(MOST_GIVEN_UP + 1):
+        gates.append(await hang(worker))
+        hours[0] += 6.0
+    waiting = asyncio.create_task(worker.run(lambda: threading.current_thread().name))
+    await settle()
+    assert len(threads_named("crowded")) == MOST_GIVEN_UP + 1
+    gates[0].opened.set()  # one comes back: its thread ends and makes room
+    assert await gone("crowded-0")
+    assert await worker.run(divmod, 7, 2) == (3, 1)
+    assert await waiting == f"crowded-{MOST_GIVEN_UP + 1}"
+    for gate in gates:
+        gate.opened.set()
+    await worker.close()
+    assert await gone("crowded")
+
+
+async def test_closing_waits_no_longer_than_the_patience_for_what_hangs():
+    worker = Worker("closing-hung", patience=0.05)
+    gate = Gate()
+    running = asyncio.create_task(worker.run(gate))
+    await gate.wait_entered()
+    async with asyncio.timeout(5.0):
+        await worker.close()
+    gate.opened.set()
+    assert await running == "through"
+    assert await gone("closing-hung")
