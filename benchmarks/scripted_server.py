@@ -24,7 +24,7 @@ from local_voice.cli import main
 from local_voice.environment import go_offline
 from local_voice.events import Message
 from local_voice.speakable import Clause
-from local_voice.stages import Speech
+from local_voice.stages import Manner, Speech
 from local_voice.transcript import Transcript, Word
 
 QUESTION = "What is the capital of France?"
@@ -108,6 +108,10 @@ class Hum(Scripted):
     """So much of it for each word."""
 
     sample_rate = HUM_RATE
+    names = ("hum",)
+
+    async def speaker(self, manner: Manner) -> Self:
+        return self
 
     async def synthesize(self, clause: Clause, **_: Any) -> AsyncIterator[Speech]:
         await asyncio.sleep(FIRST_SOUND_SECONDS)

@@ -151,7 +151,7 @@ class Assistant:
         vad = SileroVad(store.path(settings.vad.model))
         turn = SmartTurn(store.path(settings.turn.model))
         stt = Whisper(store.path(settings.stt.model), _listening_for(settings.turn.wake_phrase, settings.stt))
-        tts = Piper(store.path(settings.tts.model), settings.tts)
+        tts = Piper(store.path(settings.tts.model), settings.tts, _other_voices(store, settings.tts.model))
         queued: dict[str, Queued] = {"turn": turn, "stt": stt, "tts": tts}
         if isinstance(llm, VllmEngine):  # what waits at another server is that server's to know
             queued["llm"] = llm
@@ -169,7 +169,7 @@ class Assistant:
         apologies = {text: await self._render(tts, text) for text in SENTENCES}
         await llm.warm([Message("system", settings.llm.system_prompt), Message("user", "Hello.")])
         self._queued = queued
-        return Engines(vad, turn, stt, llm, tts, apologies)
+        return Engines(vad, turn, stt, llm, tts, apologies, speakers=tts)
 
     async def _enter(self, step: str, engine: Engine) -> None:
         started = time.perf_counter()
@@ -187,6 +187,18 @@ class Assistant:
             async with closing(tts.synthesize(clause)) as stream:
                 pieces += [piece async for piece in stream]
         return Speech(np.concatenate([piece.samples for piece in pieces]), ())
+
+
+def _other_voices(store: ModelStore, usual: str) -> dict[str, Path]:
+    """Voices that are installed and whole besides the usual one, by name."""
+    found: dict[str, Path] = {}
+    for one in store.list():
+        if one.role == "tts" and one.installed and one.name != usual:
+            try:
+                found[one.name] = store.path(one.name)
+            except StartupError as error:
+                log.warning("The page won't offer the voice %s: %s", one.name, error)
+    return found
 
 
 def _startup_errors(error: BaseException) -> list[StartupError]:

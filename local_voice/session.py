@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from local_voice.audio import Rechunker, Resampler, Tape, level
+from local_voice.chosen_voice import ChosenVoice
 from local_voice.conversation import Conversation
 from local_voice.events import (
     ChooseMode,
@@ -52,11 +53,15 @@ from local_voice.settings import Settings
 from local_voice.speakable import Clause
 from local_voice.stages import (
     Caption,
+    Control,
     LanguageModel,
+    Manner,
     Mode,
     Notice,
     Notification,
     Observer,
+    Speaker,
+    Speakers,
     Speech,
     SpeechToText,
     StageError,
@@ -88,6 +93,8 @@ class Engines:
     apologies: dict[str, Speech]
     """Each of `sentences.SENTENCES` as sound at `tts.sample_rate`, without its words: they are
     not what the model said."""
+    speakers: Speakers | None = None
+    """Other voices and speeds than `tts` has; None where nobody may choose."""
 
 
 class Session:
@@ -125,6 +132,8 @@ class Session:
         self._judging: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._choosing: asyncio.Task[None] | None = None
+        self._voice = ChosenVoice(engines.tts, engines.speakers)
         self._over = False
         self._before = tuple(before)
         self._echo = False
@@ -140,7 +149,7 @@ class Session:
         loop = asyncio.get_running_loop()
         # The playout speaks from the audio thread; its words are carried over to the loop.
         self._transport.playout.on_event = lambda event: _hand_over(loop, self._tell, event)
-        self._transport.on_control = self._tell
+        self._transport.on_control = self._press
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 await self._listen()
@@ -149,9 +158,9 @@ class Session:
                 self._break_off()
                 self._transport.playout.on_event = lambda event: None
                 self._transport.on_control = lambda event: None
+                _cancel(self._choosing)
                 for task in (self._partial, self._final, self._judging, self._reply, self._warming):
-                    if task is not None:
-                        task.cancel()
+                    _cancel(task)
 
     async def _listen(self) -> None:
         vad = self._engines.vad
@@ -160,6 +169,7 @@ class Session:
         resampler: Resampler | None = None
         self._notify(Status("listening"))
         self._notify(Mode(self._settings.turn.mode))
+        self._tell_voices()
         if self._before:
             self._tell(Resumed(self._before))
         async for chunk in self._transport.incoming():
@@ -177,6 +187,14 @@ class Session:
             self._caption_heard()
 
     # ---- events in, commands out ----------------------------------------------------------------------
+
+    def _press(self, control: Control) -> None:
+        """What the user presses is for the judgement; how they are spoken to is not."""
+        if isinstance(control, Manner):
+            _cancel(self._choosing)
+            self._choosing = self._tasks.create_task(self._choose(control))
+        else:
+            self._tell(control)
 
     def _tell(self, event: Event) -> None:
         """Tell the judgement what happened and carry out what it answers."""
@@ -230,8 +248,9 @@ class Session:
                 _cancel(self._warming)
                 _cancel(self._reply)
                 # Made here and not in the task: a release may follow at once and must find the reply.
-                writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
-                self._reply = self._start(self._prepare(command, writer), "llm", command)
+                speaker = self._voice.for_reply()
+                writer = PlayoutWriter(playout, command.turn, command.revision, speaker.sample_rate)
+                self._reply = self._start(self._prepare(command, speaker, writer), "llm", command)
             case Release():
                 self.timeline.mark("decided", self._clock())
                 self._ended_because = command.why
@@ -328,7 +347,7 @@ class Session:
         budget = limits.context_tokens - limits.max_tokens
         return prompt(limits.system_prompt, command.messages, budget, self._engines.llm.count_tokens)
 
-    async def _prepare(self, command: Draft, writer: PlayoutWriter) -> None:
+    async def _prepare(self, command: Draft, speaker: Speaker, writer: PlayoutWriter) -> None:
         def on_clause(clause: Clause) -> None:
             self._tell(ReplyText(command.turn, command.revision, clause.written))
 
@@ -336,7 +355,15 @@ class Session:
             self.timeline.mark(name, self._clock())
 
         messages = self._prompt(command)
-        await prepare_reply(messages, self._engines.llm, self._engines.tts, writer, mark, on_clause)
+        await prepare_reply(messages, self._engines.llm, speaker, writer, mark, on_clause)
+
+    async def _choose(self, manner: Manner) -> None:
+        try:
+            await self._voice.choose(manner)
+        except StageError as error:
+            log.warning("a voice could not be chosen: %s", error.reason)
+            self._notify(Notice(error.reason))
+        self._tell_voices()
 
     # ---- what the user sees, what the log says --------------------------------------------------------
 
@@ -344,6 +371,11 @@ class Session:
         self._transport.notify(notification)
         if self._observer is not None:
             self._observer.notify(notification)
+
+    def _tell_voices(self) -> None:
+        told = self._voice.told()
+        if told is not None:
+            self._notify(told)
 
     def _timeline_starts(self, command: Transcribe) -> None:
         """A pause: the clock that a person feels starts when the last voiced window arrived."""

@@ -128,7 +128,19 @@ class Speech:
     """Words that end in this piece; times in seconds from the piece's start."""
 
 
-class TextToSpeech(Engine, Protocol):
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a user wants to be spoken to."""
+
+    voice: str = ""
+    """Name of a voice; empty: the usual one."""
+    speed: float | None = None
+    """Speaking rate, 1.2 is a fifth faster than the voice's own; None: the usual one."""
+
+
+class Speaker(Protocol):
+    """One voice at one speed."""
+
     sample_rate: int
     """Hz."""
 
@@ -137,6 +149,24 @@ class TextToSpeech(Engine, Protocol):
 
         Nothing for a clause without any sound. Closing the iterator stops the work at the next piece.
         Raises `StageError`.
+        """
+        ...
+
+
+class TextToSpeech(Engine, Speaker, Protocol):
+    """An engine that is itself a speaker: its usual voice at its usual speed."""
+
+
+class Speakers(Protocol):
+    """An engine with more than one voice, or more than one speed."""
+
+    names: tuple[str, ...]
+    """Voices that can be had, the usual one first."""
+
+    async def speaker(self, manner: Manner) -> Speaker:
+        """Who speaks like that, for as long as it is held; nobody else's speaker changes.
+
+        A voice that is not in memory yet is loaded first. Raises `StageError` with a sentence for the user.
         """
         ...
 
@@ -185,15 +215,27 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True)
+class Voices:
+    """Who can speak and who does, said when the conversation opens and after each choice, taken or not."""
+
+    names: tuple[str, ...]
+    """The usual voice first."""
+    chosen: str
+    """One of them."""
+    speed: float | None
+    """As in `Manner`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Whether the conversation is being recorded: said when it begins, and when it can't go on."""
 
     on: bool
 
 
-Notification: TypeAlias = Caption | Status | Timing | Notice | Mode | Recording
+Notification: TypeAlias = Caption | Status | Timing | Notice | Mode | Voices | Recording
 
-Control: TypeAlias = PushToTalk | StopSpeaking | Typed | ChooseMode
+Control: TypeAlias = PushToTalk | StopSpeaking | Typed | ChooseMode | Manner
 """What a user can press, write and choose."""
 
 

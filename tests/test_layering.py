@@ -52,7 +52,7 @@ FLOORS = (
         "model_fit",
         "voice_graph",
     },
-    {"reply", "session"},
+    {"chosen_voice", "reply", "session"},
     {
         "assistant",
         "ask",

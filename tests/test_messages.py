@@ -7,12 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_voice.events import ChooseMode, PushToTalk, StopSpeaking, Typed
+from local_voice.settings import TtsSettings
+from local_voice.stages import Manner
 from local_voice.transports.messages import (
+    FASTEST,
     LONGEST,
     LONGEST_DELAY,
     LONGEST_LATENCY,
     LONGEST_TEXT,
+    LONGEST_VOICE,
     MODES,
+    SLOWEST,
     Bye,
     Hello,
     Ping,
@@ -41,6 +46,11 @@ from local_voice.transports.messages import (
         ('{"type": "say", "text": "Was ist los? 👍"}', Typed("Was ist los? 👍")),
         (json.dumps({"type": "say", "text": " <b>two</b>\n\u202elines\ud800 "}), Typed("<b>two</b> lines")),
         ('{"type": "mode", "name": "half_duplex"}', ChooseMode("half_duplex")),
+        ('{"type": "manner"}', Manner()),
+        ('{"type": "manner", "voice": null, "speed": null}', Manner()),
+        ('{"type": "manner", "voice": "piper-en_US-joe-medium"}', Manner("piper-en_US-joe-medium")),
+        ('{"type": "manner", "voice": "", "speed": 2}', Manner("", 2.0)),
+        ('{"type": "manner", "speed": 0.5}', Manner("", 0.5)),
         ('{"type": "bye"}', Bye()),
         ('{"type": "hello", "echo_cancellation": true}', Hello(True, None, None, None)),
         (
@@ -84,6 +94,16 @@ def test_what_the_page_says_is_understood(text, meant):
         '{"type": "mode"}',
         '{"type": "mode", "name": "telepathy"}',
         '{"type": "mode", "name": ["half_duplex"]}',
+        '{"type": "manner", "speed": 0.49}',
+        '{"type": "manner", "speed": 2.01}',
+        '{"type": "manner", "speed": 0}',
+        '{"type": "manner", "speed": NaN}',
+        '{"type": "manner", "speed": 1e999}',
+        '{"type": "manner", "speed": "1.2"}',
+        '{"type": "manner", "speed": true}',
+        '{"type": "manner", "voice": ["joe"]}',
+        '{"type": "manner", "voice": "a\\nb"}',
+        '{"type": "manner", "voice": "' + "x" * (LONGEST_VOICE + 1) + '"}',
         '{"type": "hello"}',
         '{"type": "hello", "echo_cancellation": "all"}',
         '{"type": "ping", "padding": "' + "x" * LONGEST + '"}',
@@ -97,11 +117,16 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-kinds = st.sampled_from(["hello", "ping", "played", "talk", "interrupt", "say", "mode", "bye"]) | values
+kinds = (
+    st.sampled_from(["hello", "ping", "played", "talk", "interrupt", "say", "mode", "manner", "bye"]) | values
+)
 
 
 @given(
-    kinds, st.dictionaries(st.sampled_from(["delay", "timestamp", "latency", "down", "text", "name"]), values)
+    kinds,
+    st.dictionaries(
+        st.sampled_from(["delay", "timestamp", "latency", "down", "text", "name", "voice", "speed"]), values
+    ),
 )
 def test_no_message_breaks_the_reader_or_gets_through_unbounded(kind, fields):
     message = parse(json.dumps({"type": kind, **fields}))
@@ -118,8 +143,19 @@ def test_no_message_breaks_the_reader_or_gets_through_unbounded(kind, fields):
             assert text.isprintable()
         case ChooseMode(name):
             assert name in MODES
+        case Manner(voice, speed):
+            assert len(voice) <= LONGEST_VOICE
+            assert voice == "" or voice.isprintable()
+            assert speed is None or SLOWEST <= speed <= FASTEST
 
 
 @given(st.text() | st.binary())
 def test_any_text_is_survived(text):
     parse(text)
+
+
+@pytest.mark.parametrize("speed", [SLOWEST, FASTEST])
+def test_a_user_may_choose_what_the_settings_may(speed):
+    assert TtsSettings(speed=speed).speed == speed
+    with pytest.raises(ValueError, match="speed"):
+        TtsSettings(speed=speed * (1.01 if speed > 1 else 0.99))

@@ -17,7 +17,7 @@ from local_voice.sentences import SENTENCES
 from local_voice.server import PAGE, Server
 from local_voice.session import Engines, Session
 from local_voice.settings import ServerSettings, Settings
-from local_voice.stages import Caption, Mode, Notice, Recording, Speech, Status, Timing
+from local_voice.stages import Caption, Manner, Mode, Notice, Recording, Speech, Status, Timing, Voices
 from local_voice.transcript import Transcript
 
 doors = pytest.mark.doors
@@ -297,6 +297,44 @@ async def test_choices_are_kept_in_the_browser_and_told_to_the_server():
         await page.page.locator("#settings").click()
         assert await page.page.locator("#mode").input_value() == "push_to_talk"
         assert await page.page.locator("#microphone").input_value() != ""
+        assert page.console == []
+
+
+@doors
+async def test_voice_and_speed_are_chosen_kept_and_used_again(tmp_path):
+    script, joe, amy = Script(), "piper-en_US-joe-medium", "piper-en_GB-amy-low"
+    async with serving(script) as server, open_page(server.url) as page:
+        speaks, speed, settings = (page.page.locator(f"#{id}") for id in ("speaks", "speed", "settings"))
+        await page.talk()
+        script.transport.notify(Voices((joe,), joe, None))
+        await settings.click()
+        assert await speaks.is_hidden(), "where there is one voice there is no choice"
+        await speed.select_option("1.3")
+        await until(lambda: script.controls == [Manner("", 1.3)])
+        script.transport.notify(Voices((joe, amy, "own"), joe, 1.3))
+        await speaks.wait_for()
+        named = ["Joe, American English, medium", "Amy, British English, low", "own"]
+        assert await speaks.locator("option").all_inner_texts() == named
+        await speaks.focus()
+        await page.page.keyboard.press("ArrowDown")
+        await until(lambda: script.controls[1:] == [Manner(amy, 1.3)])
+        script.transport.notify(Voices((joe, amy, "own"), amy, 1.3))
+        await shot(page, "voice-and-speed", tmp_path)
+        await page.page.reload()
+        await page.talk()
+        await asyncio.sleep(0.3)
+        assert script.controls[2:] == [], "it waits to hear that there is a choice"
+        script.transport.notify(Voices((joe, amy), joe, None))
+        await until(lambda: script.controls[2:] == [Manner(amy, 1.3)])
+        # A voice that can't be used: the server says so, and the page shows who speaks.
+        script.transport.notify(Notice("The voice can't be used."))
+        script.transport.notify(Voices((joe, amy), joe, None))
+        await settings.click()
+        await page.page.locator("#error", has_text="can't be used").wait_for(state="attached")
+        assert await speaks.input_value() == ""
+        assert await speed.input_value() == "1.3"
+        await speed.select_option("")
+        await until(lambda: script.controls[3:] == [Manner()])
         assert page.console == []
 
 

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from local_voice.audio import Resampler, Samples
-from local_voice.engines.piper import QUIET, Piper
+from local_voice.engines.piper import MOST_KEPT, QUIET, Piper
 from local_voice.settings import TtsSettings
 from local_voice.speakable import Clause, ClauseCutter
 from local_voice.spoken_form import say
-from local_voice.stages import Speech, StageError, StartupError
+from local_voice.stages import Manner, Speaker, Speech, StageError, StartupError
 from local_voice.transcript import Word
 
 SENTENCE = "In the middle of the city, it costs $5.99 for a while, and Dr. Smith paid three of them in 1995."
@@ -28,7 +28,7 @@ def clause_of(text: str, *, ends_sentence: bool = True) -> Clause:
     return Clause(say(text), ends_sentence)
 
 
-async def speak(piper: Piper, clause: Clause) -> tuple[Samples, list[Word], int]:
+async def speak(piper: Speaker, clause: Clause) -> tuple[Samples, list[Word], int]:
     """The whole sound, its words in seconds from its start, and how many pieces it came in."""
     sound: list[Samples] = []
     words: list[Word] = []
@@ -178,6 +178,26 @@ class TestTheRealVoice:
             hurried, _, _ = await speak(fast, clause)
         assert 0.4 < len(hurried) / len(usual) < 0.7
 
+    @pytest.mark.parametrize("speed", [0.7, 1.3, 1.5])
+    async def test_a_chosen_speed_is_the_users_own_and_words_keep_to_it(
+        self, piper: Piper, speed: float
+    ) -> None:
+        clause = clause_of("The quick brown fox jumps over the lazy dog again and again.")
+        chosen = await piper.speaker(Manner(speed=speed))
+        both = await asyncio.gather(speak(chosen, clause), speak(piper, clause))
+        pause = TtsSettings().sentence_pause_seconds
+        spoken = [len(samples) / piper.sample_rate - pause for samples, _, _ in both]
+        assert spoken[1] / spoken[0] == pytest.approx(speed, rel=0.12)
+        samples, words, _ = both[0]
+        assert [word.text for word in words] == [word.written for word in clause.words]
+        times = [time for word in words for time in (word.start, word.end)]
+        assert np.diff(times).min() > -1e-9
+        assert times[0] == 0.0
+        assert times[-1] == pytest.approx(voiced_end(samples, piper.sample_rate), abs=0.1)
+        slow_words = both[1][1]
+        for quick, usual in zip(words, slow_words, strict=True):
+            assert quick.end * speed == pytest.approx(usual.end, abs=0.25)
+
     async def test_closing_stops_the_work_at_the_next_piece(
         self, piper: Piper, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -214,7 +234,7 @@ class TestTheRealVoice:
     ) -> None:
         release = threading.Event()
         monkeypatch.setattr(piper, "_settings", TtsSettings(deadline_seconds=0.05))
-        monkeypatch.setattr(piper._voice, "utter", lambda words, pause: release.wait(10))
+        monkeypatch.setattr(piper._voice, "utter", lambda words, pause, speed: release.wait(10))
         try:
             with pytest.raises(StageError, match=r"longer than 0\.05 s") as caught:
                 await speak(piper, clause_of("Hello."))
@@ -255,6 +275,60 @@ class TestTheRealVoice:
         said: list[Speech] = [piece for clause in clauses async for piece in piper.synthesize(clause)]
         words = " ".join(word.text for piece in said for word in piece.words)
         assert words == "Sure! The price is $29.50 a kg. Bye."
+
+
+@pytest.mark.models
+class TestOtherVoices:
+    async def test_one_is_loaded_once_when_it_is_wanted_and_the_usual_one_speaks_meanwhile(
+        self, model_path: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        path = model_path(TtsSettings().model)
+        async with Piper(path, TtsSettings(), {"joe2": copied(path, tmp_path, rate=24_000)}) as piper:
+            assert piper.names == (TtsSettings().model, "joe2")
+            loading = [asyncio.create_task(piper.speaker(Manner("joe2", speed))) for speed in (1.0, 1.5)]
+            first = anext(aiter(piper.synthesize(clause_of(SENTENCE))))
+            assert len((await first).samples) > 0
+            assert not any(task.done() for task in loading)
+            slow, fast = await asyncio.gather(*loading)
+            assert slow._voice is fast._voice
+            assert (slow.sample_rate, piper.sample_rate) == (24_000, 22_050)
+            clause = clause_of("Hello there, how are you?")
+            samples, words, _ = await speak(slow, clause)
+            assert [word.text for word in words] == ["Hello", "there,", "how", "are", "you?"]
+            assert words[-1].end == pytest.approx(voiced_end(samples, 24_000), abs=0.1)
+            assert len(samples) > len((await speak(fast, clause))[0])
+            again = await piper.speaker(Manner("joe2"))
+            assert again._voice is slow._voice
+
+    async def test_what_can_not_be_used_is_a_sentence_and_harms_nobody(
+        self, model_path: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = model_path(TtsSettings().model)
+        async with Piper(path, TtsSettings(), {"gone": tmp_path / "gone.onnx"}) as piper:
+            with pytest.raises(StageError, match=r"^The voice gone can't be used; the server's log says why"):
+                await piper.speaker(Manner("gone"))
+            assert "gone.onnx is missing; `local-voice models pull gone`" in caplog.text
+            with pytest.raises(StageError, match="not installed here"):
+                await piper.speaker(Manner("../../etc/passwd"))
+            assert len((await speak(piper, clause_of("Yes.")))[0]) > 0
+
+    async def test_only_a_few_are_kept(self, model_path: Callable[[str], Path], tmp_path: Path) -> None:
+        path = model_path(TtsSettings().model)
+        others = {f"joe{n}": path for n in range(MOST_KEPT + 1)}
+        async with Piper(path, TtsSettings(), others) as piper:
+            for name in others:
+                await piper.speaker(Manner(name))
+            assert list(piper._kept) == list(others)[1:]
+
+
+def copied(path: Path, folder: Path, rate: int) -> Path:
+    """The same voice under another name, said to have another sample rate (it sounds higher then)."""
+    copy = folder / "joe2.onnx"
+    copy.symlink_to(path)
+    settings = json.loads(path.with_name(path.name + ".json").read_text())
+    settings["audio"]["sample_rate"] = rate
+    copy.with_name("joe2.onnx.json").write_text(json.dumps(settings))
+    return copy
 
 
 def bare(word: str) -> str:

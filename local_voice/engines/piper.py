@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -25,11 +26,13 @@ from local_voice.audio import Samples, silence
 from local_voice.settings import TtsSettings
 from local_voice.speakable import Clause
 from local_voice.spoken_form import SpokenWord
-from local_voice.stages import Speech, StageError, StartupError
+from local_voice.stages import Manner, Speech, StageError, StartupError
 from local_voice.transcript import Word
 from local_voice.voice_graph import Frames, NotAVoiceError, VoiceGraph
 from local_voice.word_alignment import word_ends
-from local_voice.worker import Worker
+from local_voice.worker import Worker, WorkerBusyError
+
+log = logging.getLogger(__name__)
 
 FIRST_PIECE = 24
 """Frames in the first piece, 0.28 s at 22,050 Hz: enough to play while the next one is made."""
@@ -44,21 +47,44 @@ EDGE_SECONDS = 0.005
 LONGEST_TEXT = 300
 """Characters said in one go. The encoder's cost is quadratic in the phonemes; longer clauses are split."""
 
+MOST_KEPT = 3
+"""Voices kept in memory besides the usual one. With more, the one that was loaded first is let go; it lives
+on for as long as a conversation speaks with it."""
+LOAD_SECONDS = 30.0
+"""A voice that takes longer to load is not waited for."""
+LOADS_WAITING = 4
+"""Voices that may wait to be loaded; one more is refused with a sentence."""
+
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
 
 class Piper:
-    """One voice, shared by all sessions. Its pieces are made one after the other on a thread of its own."""
+    """Voices, shared by all sessions. Their pieces are made one after the other on a thread of its own.
 
-    def __init__(self, model_path: Path, settings: TtsSettings) -> None:
-        """`model_path`: the voice's .onnx file, with its .onnx.json beside it."""
+    As an engine it speaks with its usual voice, which is loaded with it. Others are loaded when somebody
+    wants them, on a second thread: meanwhile everybody is spoken to as before.
+    """
+
+    def __init__(
+        self, model_path: Path, settings: TtsSettings, others: Mapping[str, Path] | None = None
+    ) -> None:
+        """`model_path`: the usual voice's .onnx file, with its .onnx.json beside it.
+
+        `others`: more such files by the names under which they are chosen.
+        """
         self.sample_rate = 22_050
-        """Hz; the voice's own once it is loaded."""
+        """Hz; the usual voice's own once it is loaded."""
+        self._others = dict(others or {})
+        self.names = (Path(settings.model).name.removesuffix(".onnx"), *self._others)
+        """Of all voices, the usual one first."""
         self._path = model_path
         self._settings = settings
         self._worker = Worker("piper")
+        self._loader = Worker("piper-loader", limit=LOADS_WAITING)
         self._voice: _Voice | None = None
+        self._kept: dict[str, _Voice] = {}
+        """Others that are loaded, oldest first; only the loader's thread changes it."""
 
     async def __aenter__(self) -> Self:
         """Load the voice and say something, so that the first real clause is fast. Raises `StartupError`."""
@@ -68,7 +94,7 @@ class Piper:
             async for _ in self.synthesize(_WARM_UP):
                 pass
         except BaseException as error:
-            await self._worker.close()
+            await self._close()
             if isinstance(error, StageError):
                 raise StartupError(f"The voice {self._path} can't speak: {error.reason}") from error
             raise
@@ -77,29 +103,72 @@ class Piper:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._worker.close()
+        await self._close()
         self._voice = None
+        self._kept.clear()
+
+    async def _close(self) -> None:
+        await self._loader.close()
+        await self._worker.close()
 
     @property
     def waiting(self) -> int:
         """Jobs that have not begun."""
         return self._worker.waiting
 
-    async def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
+    def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
         """The clause's sound in pieces, ending with its pause. Nothing for a clause that has no sound.
 
         Raises `StageError` when a piece fails, or when all those of a clause (of each part, where it is too
         long to be said in one go) take longer than the deadline.
         """
+        return self._speak(self._usual(), self._settings.speed, clause)
+
+    async def speaker(self, manner: Manner) -> _Speaker:
+        """As `Speakers.speaker`."""
+        name = manner.voice or self.names[0]
+        voice = self._usual() if name == self.names[0] else self._kept.get(name)
+        return _Speaker(self, voice or await self._loaded(name), manner.speed or self._settings.speed)
+
+    def _usual(self) -> _Voice:
         if self._voice is None:
             raise StageError("tts", "the voice is not loaded")
+        return self._voice
+
+    async def _loaded(self, name: str) -> _Voice:
+        if name not in self._others:
+            raise StageError("tts", "That voice is not installed here: choose another.")
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                return await self._loader.run(self._load, name)
+        except TimeoutError as error:  # it goes on loading
+            raise StageError("tts", f"The voice {name} is slow to load: choose it again later.") from error
+        except WorkerBusyError as error:
+            raise StageError("tts", "Other voices are being loaded: choose again in a moment.") from error
+        except Exception as error:
+            log.error("the voice %s can't be used: %s", name, error)
+            raise StageError("tts", f"The voice {name} can't be used; the server's log says why.") from error
+
+    def _load(self, name: str) -> _Voice:
+        """On the loader's thread; two who want the same voice are given the same one."""
+        if name not in self._kept:
+            voice = _Voice(self._others[name], self._settings.model_copy(update={"model": name}))
+            warm_up = voice.utter(_WARM_UP.words, 0.0)
+            while not warm_up.ended:
+                warm_up.next_piece()
+            self._kept[name] = voice
+            for old in list(self._kept)[:-MOST_KEPT]:
+                del self._kept[old]
+        return self._kept[name]
+
+    async def _speak(self, voice: _Voice, speed: float, clause: Clause) -> AsyncGenerator[Speech, None]:
         settings = self._settings
         pause = settings.sentence_pause_seconds if clause.ends_sentence else settings.clause_pause_seconds
         parts = list(_parts(clause.words))
         for number, words in enumerate(parts, start=1):
             left = settings.deadline_seconds
             part_pause = pause if number == len(parts) else settings.clause_pause_seconds
-            left, utterance = await self._timed(left, self._voice.utter, words, part_pause, priority=0)
+            left, utterance = await self._timed(left, voice.utter, words, part_pause, speed, priority=0)
             while not utterance.ended:
                 # The first piece of anybody's clause goes before the later pieces of everybody else's.
                 left, piece = await self._timed(left, utterance.next_piece, priority=int(utterance.begun))
@@ -125,8 +194,22 @@ class Piper:
         return left - (monotonic() - started), result
 
 
+class _Speaker:
+    """A voice at a speed."""
+
+    def __init__(self, piper: Piper, voice: _Voice, speed: float) -> None:
+        self.sample_rate = voice.sample_rate
+        self._piper = piper
+        self._voice = voice
+        self._speed = speed
+
+    def synthesize(self, clause: Clause) -> AsyncGenerator[Speech, None]:
+        """As `Piper.synthesize`."""
+        return self._piper._speak(self._voice, self._speed, clause)
+
+
 class _Voice:
-    """The loaded voice. Used by one thread at a time."""
+    """A loaded voice. Used by one thread at a time."""
 
     def __init__(self, path: Path, settings: TtsSettings) -> None:
         """Raises `StartupError` when the files are missing, damaged or no voice."""
@@ -153,9 +236,10 @@ class _Voice:
         self.hop = int(config.hop_length)
         self._pronouncer = PiperVoice(session=self._graph.encoder, config=config)
         self._ids = {phoneme: list(ids) for phoneme, ids in config.phoneme_id_map.items()}
-        self._scales = (config.noise_scale, config.length_scale / settings.speed, config.noise_w_scale)
+        self._noise, self._length = config.noise_scale, config.length_scale
+        self._noise_of_lengths = config.noise_w_scale
 
-    def utter(self, words: tuple[SpokenWord, ...], pause: float) -> _Utterance:
+    def utter(self, words: tuple[SpokenWord, ...], pause: float, speed: float = 1.0) -> _Utterance:
         """Work out how the words sound; the sound itself is then made piece by piece."""
         phonemes = self._phonemes(" ".join(word.spoken for word in words))
         if not any(phoneme.isalpha() for phoneme in phonemes):
@@ -167,7 +251,8 @@ class _Voice:
             if phoneme in self._ids:
                 ids += [*self._ids[phoneme], *self._ids[PAD]]
             after.append(len(ids))
-        frames, durations = self._graph.encode([*ids, *self._ids[EOS]], self._scales)
+        scales = (self._noise, self._length / speed, self._noise_of_lengths)
+        frames, durations = self._graph.encode([*ids, *self._ids[EOS]], scales)
         spoken = [0, *np.cumsum(durations).tolist()]
         ends = word_ends(phonemes, [self._phonemes(word.spoken) for word in words])
         last = max(i for i, phoneme in enumerate(phonemes) if phoneme.isalpha())

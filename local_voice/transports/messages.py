@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
 from local_voice.events import ChooseMode, PushToTalk, StopSpeaking, TurnMode, Typed
-from local_voice.stages import Control
+from local_voice.stages import Control, Manner
 
 LONGEST = 8_192
 """Characters of a message: a written one in JSON, where a letter may take six."""
@@ -25,6 +25,10 @@ LONGEST_LATENCY = 0.5
 MODES = get_args(TurnMode)
 SLOWEST_RATE, FASTEST_RATE = 4_000, 768_000
 """Hz of a microphone that may be believed."""
+LONGEST_VOICE = 100
+"""Characters of a voice's name."""
+SLOWEST, FASTEST = 0.5, 2.0
+"""Speaking rates that may be chosen: those that the setting may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def parse(text: str | bytes) -> ClientMessage | None:
             return _typed(fields)
         case "mode" if fields.get("name") in MODES:
             return ChooseMode(fields["name"])
+        case "manner":
+            return _manner(fields)
         case "bye":
             return Bye()
     return None
@@ -122,6 +128,18 @@ def _typed(fields: dict[str, object]) -> Typed | None:
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
     return Typed(text) if text else None
+
+
+def _manner(fields: dict[str, object]) -> Manner | None:
+    voice, speed = fields.get("voice") or "", fields.get("speed")
+    if not isinstance(voice, str) or len(voice) > LONGEST_VOICE or not voice.isprintable():
+        return None
+    if speed is None:
+        return Manner(voice)
+    # Not clipped, as a delay is: a speed that nobody could have chosen was not meant for us.
+    if not isinstance(speed, int | float) or isinstance(speed, bool) or not SLOWEST <= speed <= FASTEST:
+        return None
+    return Manner(voice, float(speed))
 
 
 def _whole(value: object, least: int, most: int) -> int | None:

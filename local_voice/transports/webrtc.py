@@ -33,7 +33,7 @@ from av import AudioFrame
 from local_voice.audio import AudioChunk, Samples
 from local_voice.events import ChooseMode, Message, PushToTalk, StopSpeaking, Typed
 from local_voice.playout import Playout
-from local_voice.stages import Control, Notification, RemovesEcho
+from local_voice.stages import Control, Manner, Notification, RemovesEcho
 from local_voice.transports.echo_path import EchoPath
 from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
 from local_voice.transports.ice import IceServer
@@ -261,7 +261,7 @@ class WebRtcTransport:
                 self._on_played(played)
             case Hello() as hello:
                 self._on_hello(hello)
-            case PushToTalk() | StopSpeaking() | Typed() | ChooseMode() as control:
+            case PushToTalk() | StopSpeaking() | Typed() | ChooseMode() | Manner() as control:
                 self._press(control)
             case Bye():
                 self.hung_up = True

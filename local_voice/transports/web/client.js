@@ -29,6 +29,7 @@ const now = () => performance.now() / 1000;
 //   caption  { role, turn, text, final, interrupted, connection }
 //   timing   { turn, seconds, delay, connection }
 //   trouble  { sentence }      what went wrong and what helps; empty when that is over
+//   voices   { names, voice }  who can speak, the server's own first; who is chosen, "" for that one
 //   message  { at, from, message }  everything said over the data channel, but for the pulse
 //   broken, back { resumed }   the connection is gone; there is another one
 export class LocalVoice extends EventTarget {
@@ -36,6 +37,7 @@ export class LocalVoice extends EventTarget {
   holding = false;
   recorded = false; // the server keeps the sound and the words of this conversation
   mode = "full_duplex"; // how turns are taken, as the server said
+  voices = []; // names of those that the server has, its own first; empty until it says so
   state = "idle";
   #door;
   #audio;
@@ -114,11 +116,13 @@ export class LocalVoice extends EventTarget {
     return true;
   }
 
-  // { microphone, speaker: device ids, "" for the system's; mode }: for now and for later conversations.
+  // { microphone, speaker: device ids, "" for the system's; mode; voice: one of `voices`; speed: 0.5 to 2 times
+  // the voice's own }: for now and for later conversations. "" leaves voice and speed to the server.
   async choose(choices) {
     const before = this.#choices;
     this.#choices = { ...before, ...choices };
-    const { microphone, speaker, mode } = this.#choices;
+    const { microphone, speaker, mode, voice, speed } = this.#choices;
+    if ((voice ?? "") !== (before.voice ?? "") || (speed || null) !== (before.speed || null)) this.#sendManner();
     if (mode && mode !== before.mode && this.connected) this.#send({ type: "mode", name: mode });
     if ((speaker ?? "") !== (before.speaker ?? "") && this.#audio.setSinkId) {
       await this.#audio.setSinkId(speaker ?? "").catch(() => this.#trouble("That loudspeaker can’t be used."));
@@ -285,9 +289,27 @@ export class LocalVoice extends EventTarget {
     } else if (message.type === "mode") {
       this.mode = message.name;
       if (link.open) this.#show();
+    } else if (message.type === "voices") {
+      this.#hearOfVoices(link, message);
     } else if (message.type === "bye") {
       this.#lose(this.#run, link, `The assistant hung up: ${message.reason}.`);
     }
+  }
+
+  // The first time on a connection the server tells what it has, later what has come of a choice.
+  #hearOfVoices(link, { names, chosen }) {
+    const first = !link.voices;
+    link.voices = true;
+    this.voices = names.map(String);
+    const wanted = first ? this.#choices.voice : chosen;
+    this.#choices.voice = this.voices.slice(1).includes(wanted) ? wanted : "";
+    if (first && (this.#choices.voice || this.#choices.speed)) this.#sendManner();
+    this.#tell("voices", { names: this.voices, voice: this.#choices.voice });
+  }
+
+  #sendManner() {
+    const { voice, speed } = this.#choices;
+    if (this.#run?.link?.voices) this.#send({ type: "manner", voice: voice ?? "", speed: speed || null });
   }
 
   #show() {

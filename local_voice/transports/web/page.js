@@ -23,6 +23,7 @@ const ICONS = ["listening", "hearing", "thinking", "speaking", "paused", "muted"
 const NAMES = { user: "You", assistant: "Assistant" };
 const MOST_CAPTIONS = 200;
 const MOST_MESSAGES = 20_000;
+const CHOICES = ["microphone", "speaker", "mode", "speaks", "speed"];
 const KEPT = "local-voice"; // where this browser keeps the user's choices
 
 const element = (id) => document.getElementById(id);
@@ -221,16 +222,34 @@ function readChoices() {
 }
 
 function keepChoices() {
-  const { microphone, speaker, mode } = Object.fromEntries(
-    ["microphone", "speaker", "mode"].map((id) => [id, element(id).value]),
-  );
+  const chosen = Object.fromEntries(CHOICES.map((id) => [id, element(id).value]));
   const announce = element("announce").checked;
   try {
-    localStorage.setItem(KEPT, JSON.stringify({ microphone, speaker, mode, announce }));
+    localStorage.setItem(KEPT, JSON.stringify({ ...chosen, announce }));
   } catch {
     // Private windows may keep nothing: then the choices last as long as the page.
   }
-  voice.choose({ microphone, speaker, mode });
+  choose(chosen);
+}
+
+function choose({ microphone, speaker, mode, speaks, speed }) {
+  return voice.choose({ microphone, speaker, mode, voice: speaks, speed: Number(speed) });
+}
+
+// Where there is only one voice there is nothing to choose.
+function listVoices({ names, voice: chosen }) {
+  element("speaks").replaceChildren(...names.map((name, n) => new Option(voiceName(name), n ? name : "")));
+  element("speaks").value = chosen;
+  element("speaks-row").hidden = names.length < 2;
+  keepChoices();
+}
+
+// "piper-en_US-joe-medium" as "Joe, American English, medium"; another name as it is.
+function voiceName(name) {
+  const [, language, who, quality] = /^(?:piper-)?([a-z]{2,3}_[A-Z]{2})-(\w+)-(\w+)$/.exec(name) ?? [];
+  if (!who) return name;
+  const tongue = new Intl.DisplayNames("en", { type: "language" }).of(language.replace("_", "-"));
+  return `${who.charAt(0).toUpperCase()}${who.slice(1).replaceAll("_", " ")}, ${tongue}, ${quality.replace("_", " ")}`;
 }
 
 // Devices have names only once the microphone is allowed; the chosen one is listed all the same.
@@ -254,7 +273,7 @@ element("talk").addEventListener("click", () => (voice.live ? voice.hangUp() : v
 element("mute").addEventListener("click", () => voice.mute(!voice.muted));
 element("interrupt").addEventListener("click", () => voice.interrupt());
 element("settings").addEventListener("click", () => listDevices().then(() => element("choices").showModal()));
-for (const id of ["microphone", "speaker", "mode", "announce"]) element(id).addEventListener("change", keepChoices);
+for (const id of [...CHOICES, "announce"]) element(id).addEventListener("change", keepChoices);
 element("new").addEventListener("click", () => {
   const talking = voice.live;
   voice.hangUp();
@@ -324,7 +343,7 @@ for (const button of document.querySelectorAll("#controls button")) {
 
 // ---- what the conversation tells -----------------------------------------------------------------------
 
-const told = { state: show, trouble: ({ sentence }) => complain(sentence), caption, timing, broken, back };
+const told = { state: show, trouble: ({ sentence }) => complain(sentence), caption, timing, broken, back, voices: listVoices };
 for (const [name, take] of Object.entries(told)) voice.addEventListener(name, ({ detail }) => take(detail));
 voice.addEventListener("message", ({ detail }) => {
   messages.push(detail);
@@ -332,10 +351,13 @@ voice.addEventListener("message", ({ detail }) => {
 });
 
 const choices = readChoices();
-element("mode").value = choices.mode ?? "";
-if (element("mode").selectedIndex < 0) element("mode").value = "";
+if (choices.speaks) element("speaks").append(new Option("", choices.speaks)); // until the server says who there is
+for (const id of ["mode", "speaks", "speed"]) {
+  element(id).value = choices[id] ?? "";
+  if (element(id).selectedIndex < 0) element(id).value = "";
+}
 element("announce").checked = choices.announce !== false;
-voice.choose({ microphone: choices.microphone, speaker: choices.speaker, mode: element("mode").value });
+choose({ ...choices, mode: element("mode").value, speaks: element("speaks").value, speed: element("speed").value });
 navigator.mediaDevices?.addEventListener?.("devicechange", listDevices);
 listDevices();
 drawLevels();

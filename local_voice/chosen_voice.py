@@ -1,0 +1,54 @@
+"""Who speaks for one conversation, and how fast.
+
+Engines are shared, what a user chose is not: each session has one of these. A choice counts from the next
+clause on, also in the middle of a reply. This room must not know what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from local_voice.speakable import Clause
+from local_voice.stages import Manner, Speaker, Speakers, Speech, StageError, Voices
+
+
+class ChosenVoice:
+    """One session's voice."""
+
+    def __init__(self, usual: Speaker, speakers: Speakers | None) -> None:
+        """`speakers`: who else there is; None where there is no choice."""
+        self.speaker = usual
+        self._speakers = speakers
+        self._manner = Manner()
+
+    async def choose(self, manner: Manner) -> None:
+        """Speak like that from now on. Raises `StageError` with a sentence; all stays as it is then."""
+        if self._speakers is None:
+            raise StageError("tts", "This assistant has no choice of voices.")
+        self.speaker = await self._speakers.speaker(manner)
+        self._manner = manner
+
+    def told(self) -> Voices | None:
+        """For the user; None where there is no choice."""
+        if self._speakers is None:
+            return None
+        names = self._speakers.names
+        return Voices(names, self._manner.voice or names[0], self._manner.speed)
+
+    def for_reply(self) -> Speaker:
+        """A speaker for all clauses of one reply, at one sample rate."""
+        return _ForReply(self)
+
+
+class _ForReply:
+    """Each clause by whoever is chosen when it is spoken."""
+
+    def __init__(self, chosen: ChosenVoice) -> None:
+        self.sample_rate = chosen.speaker.sample_rate
+        self._first = chosen.speaker
+        self._chosen = chosen
+
+    def synthesize(self, clause: Clause) -> AsyncIterator[Speech]:
+        """As `Speaker.synthesize`. A voice at another sample rate waits for the next reply."""
+        now = self._chosen.speaker
+        return (now if now.sample_rate == self.sample_rate else self._first).synthesize(clause)
