@@ -133,7 +133,7 @@ class Session:
         self._reply: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._choosing: asyncio.Task[None] | None = None
-        self._voice = ChosenVoice(engines.tts, engines.speakers)
+        self._voice = ChosenVoice(engines.tts, engines.speakers, self._notify)
         self._over = False
         self._before = tuple(before)
         self._echo = False
@@ -169,7 +169,7 @@ class Session:
         resampler: Resampler | None = None
         self._notify(Status("listening"))
         self._notify(Mode(self._settings.turn.mode))
-        self._tell_voices()
+        self._voice.tell()
         if self._before:
             self._tell(Resumed(self._before))
         async for chunk in self._transport.incoming():
@@ -192,7 +192,7 @@ class Session:
         """What the user presses is for the judgement; how they are spoken to is not."""
         if isinstance(control, Manner):
             _cancel(self._choosing)
-            self._choosing = self._tasks.create_task(self._choose(control))
+            self._choosing = self._tasks.create_task(self._voice.choose(control))
         else:
             self._tell(control)
 
@@ -357,25 +357,12 @@ class Session:
         messages = self._prompt(command)
         await prepare_reply(messages, self._engines.llm, speaker, writer, mark, on_clause)
 
-    async def _choose(self, manner: Manner) -> None:
-        try:
-            await self._voice.choose(manner)
-        except StageError as error:
-            log.warning("a voice could not be chosen: %s", error.reason)
-            self._notify(Notice(error.reason))
-        self._tell_voices()
-
     # ---- what the user sees, what the log says --------------------------------------------------------
 
     def _notify(self, notification: Notification) -> None:
         self._transport.notify(notification)
         if self._observer is not None:
             self._observer.notify(notification)
-
-    def _tell_voices(self) -> None:
-        told = self._voice.told()
-        if told is not None:
-            self._notify(told)
 
     def _timeline_starts(self, command: Transcribe) -> None:
         """A pause: the clock that a person feels starts when the last voiced window arrived."""
