@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_voice import memory_back, systemd, terminal
 from local_voice.assistant import Assistant
@@ -25,10 +25,13 @@ from local_voice.server import Server
 from local_voice.settings import Settings
 from local_voice.settings_sources import SettingsError
 from local_voice.signals import reloading
-from local_voice.stages import Observer, Transport
+from local_voice.stages import Observer, StartupError, Transport
 from local_voice.terminal import StartProgress
 from local_voice.trace import numbered
 from local_voice.witnesses import Witnesses
+
+if TYPE_CHECKING:
+    from local_voice.turn_spans import TurnSpans
 
 AFTER_SECONDS = 2.0
 """From a conversation's end until its memory is given back."""
@@ -43,14 +46,18 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
     """
     settings = load()
     names, numbers, metrics = numbered(trace), count(1), Metrics(Gpus())
+    spans = _spans(settings.server.otel_endpoint)
     with StartProgress() as progress:
         assistant = Assistant(settings, progress=progress)
 
         async def converse(transport: Any) -> None:
             current = assistant.settings
+            number = next(numbers)
             observers: list[Observer] = [metrics.conversation()]
             if current.server.log_conversations:
-                observers.append(ConversationLog(next(numbers)))
+                observers.append(ConversationLog(number))
+            if spans is not None:
+                observers.append(spans.conversation(number))
             async with AsyncExitStack() as stack:
                 # When its tasks have ended, which still hold it.
                 stack.callback(asyncio.get_running_loop().call_later, AFTER_SECONDS, memory_back.give_back)
@@ -70,7 +77,7 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
         canary = Canary(assistant).sing
         server = Server(converse, progress.warming, settings.server, metrics, assistant.waiting, canary)
         # The page is there at once, so that a port in use is said before half a minute of loading.
-        async with recorder, server:
+        async with spans or nullcontext(), recorder, server:
             terminal.err.print(f"Serving {server.url} (warming up)")
             if server.fingerprint:
                 terminal.err.print(f"Its certificate's SHA-256 fingerprint is {server.fingerprint}")
@@ -84,6 +91,20 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
                 finally:
                     systemd.tell("STOPPING=1")
                     await server.drain()
+
+
+def _spans(endpoint: str) -> TurnSpans | None:
+    """Raises `StartupError`."""
+    if not endpoint:
+        return None
+    try:
+        from local_voice.turn_spans import TurnSpans  # an extra, and a tenth of a second to import
+    except ImportError as error:
+        raise StartupError(
+            f"server.otel_endpoint needs what is not installed ({error}): run `pip install "
+            "'local-voice[otel]'`, or leave the setting empty."
+        ) from error
+    return TurnSpans(endpoint)
 
 
 def _reload(load: Callable[[], Settings], assistant: Assistant, server: Server) -> None:

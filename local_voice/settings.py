@@ -279,6 +279,9 @@ class ServerSettings(Section):
     """When asked to stop, replies in progress may go on for this long."""
     log_conversations: bool = False
     """Write to the log what was said."""
+    otel_endpoint: str = ""
+    """OpenTelemetry collector that gets the times of each turn, without a word of it, over OTLP and HTTP,
+    such as http://localhost:4318; empty sends nothing. Needs the extra `otel`."""
     ice_servers: Texts = ()
     """STUN or TURN URLs; none by default, so that nothing outside is contacted."""
     turn_secret: Secret = ""

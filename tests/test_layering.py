@@ -83,6 +83,7 @@ FLOORS = (
         "serving",
         "resume",
         "systemd",
+        "turn_spans",
         "witnesses",
         "keys",
     },

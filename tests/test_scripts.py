@@ -72,8 +72,8 @@ def test_every_line_of_a_lock_is_an_exact_version_or_its_hash(lock):
 @pytest.mark.parametrize(
     ("lock", "demands"),
     [
-        ("cpu", PROJECT["dependencies"] + EXTRAS["cpu"]),
-        ("cuda", PROJECT["dependencies"] + EXTRAS["cuda"]),
+        ("cpu", PROJECT["dependencies"] + EXTRAS["cpu"] + EXTRAS["otel"]),
+        ("cuda", PROJECT["dependencies"] + EXTRAS["cuda"] + EXTRAS["otel"]),
         ("dev", EXTRAS["dev"]),
     ],
 )
@@ -102,7 +102,7 @@ def third_party_imports(folder: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("local_voice", ["cpu", "cuda"]), ("tests", ["cpu", "dev"]), ("benchmarks", ["dev"])],
+    [("local_voice", ["cpu", "cuda", "otel"]), ("tests", ["cpu", "dev", "otel"]), ("benchmarks", ["dev"])],
 )
 def test_what_is_imported_is_declared(folder, extras):
     demands = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
