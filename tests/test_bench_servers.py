@@ -115,6 +115,7 @@ def run(script: str, *arguments: str) -> str:
     [
         ("bench_concurrency", {"voice_to_voice", "no_reply", "packets_late", "lag", "cpu"}),
         ("bench_barge_in", {"stop", "quiet", "duck", "answer", "went_on"}),
+        ("chaos", {"told", "before", "after", "voice_to_voice", "no_reply"}),
     ],
 )
 def test_the_short_form_of_a_benchmark_measures_what_the_long_one_does(script, measured, tmp_path):
@@ -129,7 +130,16 @@ def test_the_short_form_of_a_benchmark_measures_what_the_long_one_does(script, m
 @pytest.mark.models
 @pytest.mark.parametrize(
     "script",
-    ["bench_barge_in", "bench_concurrency", "compare_peers", "light_caller", "together", "waterfall"],
+    [
+        "bench_barge_in",
+        "bench_concurrency",
+        "chaos",
+        "compare_peers",
+        "light_caller",
+        "nuisance",
+        "together",
+        "waterfall",
+    ],
 )
 def test_help_says_what_is_measured_and_how(script):
     told = run(script, "--help")

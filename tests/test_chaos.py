@@ -3,11 +3,13 @@
 The real server and sessions over real WebRTC, on scripts instead of models (`benchmarks/scripted_server.py`).
 What else breaks is tested where it lives: the language model's process that is killed in
 `test_vllm_engine_real.py`, the disk that is full while recording in `test_recorder.py`, a client that
-vanishes or takes no sound in `test_webrtc.py`.
+vanishes or takes no sound in `test_webrtc.py`. `benchmarks/chaos.py` does to the real parts what can be done
+to them from outside, and measures.
 """
 
 import asyncio
 import json
+import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from unittest.mock import patch
@@ -23,6 +25,7 @@ from local_voice.server import Server
 from local_voice.settings import ServerSettings, Settings
 from local_voice.stages import StageError
 from local_voice.transcript import Transcript
+from local_voice.worker import Worker
 
 pytestmark = pytest.mark.doors
 
@@ -115,6 +118,41 @@ class Hangs(Hum):
             raise StageError("tts", "the voice took longer than 0.3 s for a clause")
         async for piece in super().synthesize(clause):
             yield piece
+
+
+class NeverComesBack(Hum):
+    """A voice whose thread once stays in native code for ever; every other clause is well."""
+
+    def __init__(self, *arguments, **named) -> None:
+        self.ever = threading.Event()
+        self.worker = Worker("voice", patience=0.2)
+        self.stuck = False
+
+    async def __aexit__(self, *_) -> None:
+        await self.worker.close()
+        self.ever.set()
+
+    async def synthesize(self, clause, **named):
+        work = float
+        if "Paris" in clause.written and not self.stuck:
+            self.stuck, work = True, self.ever.wait
+        try:
+            async with asyncio.timeout(0.3):
+                await self.worker.run(work)
+        except TimeoutError as error:
+            raise StageError("tts", "the voice took longer than 0.3 s for a clause") from error
+        async for piece in super().synthesize(clause):
+            yield piece
+
+
+async def test_after_a_voice_that_never_comes_back_the_next_turn_is_spoken_by_another_thread():
+    async with living(Piper=NeverComesBack) as server, Caller(server.url) as caller:
+        await wait(caller)
+        assert await caller.wait_until(lambda: bool(final(caller)), 5.0)
+        assert final(caller)[0] in SENTENCES
+        await caller.wait_for_reply(0.0, quiet=0.5)
+        assert await wait(caller) < 3.0
+        assert await caller.wait_until(lambda: any("Seine" in said for said in final(caller)), REPLY_SECONDS)
 
 
 async def test_a_voice_that_hangs_is_given_up_and_the_user_hears_so():

@@ -1,0 +1,273 @@
+"""What breaks while people talk, on the real parts and from outside: what is heard, and when all is well.
+
+    python -m benchmarks.chaos [--minutes 1] [--only engine,disk,neighbour] [--json FILE] [--quick]
+
+Starts `local-voice serve` and calls it over WebRTC. What can't be done from outside (a recogniser that
+raises, a voice that hangs, a clock that jumps) is in `tests/test_chaos.py`, on scripts.
+
+engine: half a second into a long reply the language model's core is killed, then its worker; then the core
+is stopped, as if it hung. Seconds from that moment: `shown`, until the apology stands on the page; `said`,
+until its last sound, which comes after what was ready of the reply; `answered`, until the first sound of a
+reply that the model wrote again, for a caller who asks anew after each of so many `apologies`.
+disk: the file of a recording can't grow any more (RLIMIT_FSIZE on the running server). `told`: until the
+page says that it is no longer recorded. `before`, `after`: from the last voiced sample to the reply.
+neighbour: somebody else's latency, alone and beside each client of `nuisance.py`, for so many minutes each.
+
+`memory` is MiB of all the server's processes. Exit code 1 where somebody was left without a reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench_barge_in import STORYTELLER
+from benchmarks.bench_concurrency import cost, served
+from benchmarks.bench_turn import ASKED, VOICES, speak
+from benchmarks.nuisance import WAYS
+from benchmarks.report import Report, Share, Times, parser
+from benchmarks.scripted_server import ENGINES
+from benchmarks.sounds import QUESTIONS
+from benchmarks.webrtc_client import Caller
+from local_voice.audio import AudioChunk, read_wav
+from local_voice.lifeline import children
+from local_voice.sentences import SENTENCES
+
+KINDS = ("engine", "disk", "neighbour")
+STORY = "Please tell me a long story about a lighthouse."
+INTO_SECONDS = 0.5
+SORRY_SECONDS = 40.0
+"""A reply that stands still is given up after 10 s."""
+WELL_SECONDS = 240.0
+REPLY_SECONDS = 30.0
+PAUSE_SECONDS = 0.7
+SETTLE_SECONDS = 4.0
+"""After a call, until its memory has been given back."""
+ROOM_BYTES = 50_000
+"""By which the recording may still grow: half a second."""
+
+
+def asked(*texts: str) -> list[AudioChunk]:
+    """The questions as sound."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, text in enumerate(texts):
+            speak(text, VOICES[number % len(VOICES)], Path(folder) / "question.wav")
+            found.append(read_wav(Path(folder) / "question.wav"))
+    return found
+
+
+def memory(server: int) -> int:
+    """MiB, when what was used by calls has been given back."""
+    time.sleep(SETTLE_SECONDS)
+    return round(cost(server).memory)
+
+
+def calling(url: str) -> Caller:
+    """Somebody whose browser cancels echo."""
+    caller = Caller(url)
+    caller.cancels_echo = True
+    return caller
+
+
+async def ask(caller: Caller, question: AudioChunk) -> tuple[float, float | None]:
+    """One turn, listened to until its end: its last voice, and the reply's first sound if there was one."""
+    caller.heard.clear()  # the frames of minutes would be searched again and again
+    caller.said.clear()
+    said = await caller.say(question.samples, question.sample_rate)
+    began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+    return said.last_voice, began
+
+
+def told(caller: Caller, after: float, true: Callable[[dict[str, Any]], bool]) -> float | None:
+    """When the first such message came."""
+    return next((when for when, event in caller.events if when > after and true(event)), None)
+
+
+def speaks(event: dict[str, Any]) -> bool:
+    return event["type"] == "caption" and event["role"] == "assistant" and bool(event["text"])
+
+
+def sorry(event: dict[str, Any]) -> bool:
+    """It apologises."""
+    return speaks(event) and event["text"] in SENTENCES
+
+
+def sane(event: dict[str, Any]) -> bool:
+    """It says what the model wrote."""
+    return speaks(event) and event["text"] not in SENTENCES
+
+
+# ---- the engine ----------------------------------------------------------------------------------------
+
+
+def workers(parent: int) -> list[int]:
+    """The processes that a server, or vLLM's core, has started for its work."""
+    found = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(parent)}
+    return [pid for pid, command in found.items() if b"resource_tracker" not in command]
+
+
+async def recover(url: str, hurt: Callable[[], None]) -> dict[str, Any]:
+    """Let `hurt` happen in the middle of a reply, and ask until the model answers again."""
+    story, question = asked(STORY, QUESTIONS[0])
+    clock = asyncio.get_running_loop().time
+    found: dict[str, Any] = dict.fromkeys(("shown", "said", "answered"), Times([])) | {"apologies": 0}
+    async with calling(url) as caller:
+        await asyncio.sleep(1.0)
+        voice = (await caller.say(story.samples, story.sample_rate)).last_voice
+        if not await caller.wait_until(lambda: caller.first_sound(voice) is not None, REPLY_SECONDS):
+            return found
+        await asyncio.sleep(INTO_SECONDS)
+        at = clock()
+        hurt()
+        await caller.wait_until(lambda: told(caller, at, sorry) is not None, SORRY_SECONDS)
+        if (shown := told(caller, at, sorry)) is not None:
+            await caller.wait_for_reply(at, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+            said = caller.last_sound() or at
+            found |= {"shown": Times([shown - at]), "said": Times([said - at]), "apologies": 1}
+        while clock() < at + WELL_SECONDS and not found["answered"].samples:
+            voice, began = await ask(caller, question)
+            found["apologies"] += told(caller, voice, sorry) is not None
+            if began is not None and told(caller, voice, sane) is not None:
+                found["answered"] = Times([began - at])
+    return found
+
+
+def break_engine(report: Report, flags: list[str]) -> bool:
+    """All that can happen to it, one after the other; whether it always came back."""
+    well = True
+    with served(["--llm.system_prompt", STORYTELLER, *flags]) as (url, server):
+        for label, number, within in (
+            ("engine core killed", signal.SIGKILL, False),
+            ("engine worker killed", signal.SIGKILL, True),
+            ("engine core hangs", signal.SIGSTOP, False),
+        ):
+            before, cores = memory(server), workers(server)
+            victims = workers(cores[0]) if within and cores else cores
+            if not victims:
+                print(f"{label}: left out, this engine has no such process", flush=True)
+                continue
+            found = asyncio.run(recover(url, lambda pid=victims[0], number=number: os.kill(pid, number)))
+            row = {**found, "memory_before": before, "memory_after": memory(server)}
+            report.row(label, **row)
+            print(label, {name: str(value) for name, value in row.items()}, flush=True)
+            well = well and bool(found["answered"].samples)
+    return well
+
+
+# ---- the disk ------------------------------------------------------------------------------------------
+
+
+def fill(server: int, folder: Path) -> Callable[[], None]:
+    """From now on files have no room to grow; returns what gives it back."""
+    largest = max(path.stat().st_size for path in folder.iterdir())
+    limits = resource.prlimit(server, resource.RLIMIT_FSIZE)
+    resource.prlimit(server, resource.RLIMIT_FSIZE, (largest + ROOM_BYTES, limits[1]))
+    return lambda: resource.prlimit(server, resource.RLIMIT_FSIZE, limits) and None
+
+
+async def record(url: str, full: Callable[[], Callable[[], None]], turns: int) -> dict[str, Any]:
+    """Talk, let the disk be full, talk on."""
+    questions = asked(*QUESTIONS[:turns])
+    async with calling(url) as caller:
+        await asyncio.sleep(1.0)
+        before = [await ask(caller, question) for question in questions]
+        at = asyncio.get_running_loop().time()
+        empty = full()
+
+        def ended() -> float | None:
+            return told(caller, at, lambda event: event["type"] == "recording" and not event["on"])
+
+        try:
+            await caller.wait_until(lambda: ended() is not None, REPLY_SECONDS)
+            after = [await ask(caller, question) for question in questions]
+        finally:
+            empty()
+    off = ended()
+    row = {"told": Times([] if off is None else [off - at]), "before": took(before), "after": took(after)}
+    return row | {"no_reply": silent([*before, *after])}
+
+
+def took(turns: list[tuple[float, float | None]]) -> Times:
+    return Times([began - voice for voice, began in turns if began is not None])
+
+
+def silent(turns: list[tuple[float, float | None]]) -> Share:
+    return Share([(float(began is None), 1.0) for _, began in turns])
+
+
+def break_disk(report: Report, flags: list[str], scripted: str, turns: int) -> bool:
+    """Whether every question was answered and the page was told."""
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = ["--recording.folder", folder, "--recording.free_gib", "0", *flags]
+        with served(recorded, scripted=scripted) as (url, server):
+            row = asyncio.run(record(url, lambda: fill(server, Path(folder)), turns))
+    report.row("disk full while recording", **row)
+    return bool(row["told"].samples) and not row["no_reply"].value
+
+
+# ---- a neighbour ---------------------------------------------------------------------------------------
+
+
+async def beside(url: str, what: str, seconds: float) -> tuple[list[tuple[float, float | None]], str]:
+    """Somebody's turns beside such a neighbour, and what the neighbour did."""
+    questions = asked(*QUESTIONS[:ASKED])
+    turns: list[tuple[float, float | None]] = []
+    nuisance = [sys.executable, "-m", "benchmarks.nuisance", what, url, "--seconds", str(seconds)]
+    command = ["true"] if what == "nobody" else nuisance
+    neighbour = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    async with calling(url) as caller:
+        await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbour is there
+        end = time.monotonic() + seconds - 4.0
+        while time.monotonic() < end or not turns:
+            turns.append(await ask(caller, questions[len(turns) % len(questions)]))
+    did = json.loads((await neighbour.communicate())[0] or "{}")
+    return turns, ", ".join(f"{count} {name}" for name, count in did.items() if count)
+
+
+def misbehave(report: Report, flags: list[str], scripted: str, seconds: float, ways: Sequence[str]) -> bool:
+    """Whether everybody else always got a reply."""
+    well = True
+    with served(flags, scripted=scripted) as (url, server):
+        for what in ways:
+            before = memory(server)
+            turns, did = asyncio.run(beside(url, what, seconds))
+            row = {"voice_to_voice": took(turns), "no_reply": silent(turns), "neighbour": did}
+            report.row(f"beside {what}", **row, memory_before=before, memory_after=memory(server))
+            well = well and not silent(turns).value
+    return well
+
+
+def main() -> int:
+    """Command line."""
+    made = parser(__doc__, quick="scripts instead of models, so no engine; one neighbour for 4 s")
+    made.add_argument("--minutes", type=float, default=1.0, help="beside each neighbour (default: 1)")
+    made.add_argument("--only", default=",".join(KINDS), help="some of engine, disk, neighbour")
+    args = made.parse_args()
+    seconds, scripted = (4.0, ",".join(ENGINES)) if args.quick else (args.minutes * 60, "")
+    flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
+    ways = ["flood"] if args.quick else ["nobody", *WAYS]
+    kinds = [kind for kind in args.only.split(",") if kind != "engine" or not args.quick]
+    report = Report(
+        "chaos: what breaks while people talk", {"seconds": seconds, "engines": scripted or "real"}
+    )
+    well = [
+        "engine" not in kinds or break_engine(report, flags),
+        "disk" not in kinds or break_disk(report, flags, scripted, 1 if args.quick else 5),
+        "neighbour" not in kinds or misbehave(report, flags, scripted, seconds, ways),
+    ]
+    report.finish(args.json, args.plot)
+    return 0 if all(well) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
