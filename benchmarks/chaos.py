@@ -8,7 +8,8 @@ raises, a voice that hangs, a clock that jumps) is in `tests/test_chaos.py`, on 
 engine: half a second into a long reply the language model's core is killed, then its worker; then the core
 is stopped, as if it hung. Seconds from that moment: `shown`, until the apology stands on the page; `said`,
 until its last sound, which comes after what was ready of the reply; `answered`, until the first sound of a
-reply that the model wrote again, for a caller who asks anew after each of so many `apologies`.
+reply that the model wrote again, for a caller who asks anew after each of so many `apologies`. `hole`: the
+longest time in which no packet of sound came from the server, as everybody hears it.
 disk: the file of a recording can't grow any more (RLIMIT_FSIZE on the running server). `told`: until the
 page says that it is no longer recorded. `before`, `after`: from the last voiced sample to the reply.
 neighbour: somebody else's latency, alone and beside each client of `nuisance.py`, for so many minutes each.
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ SORRY_SECONDS = 40.0
 WELL_SECONDS = 240.0
 REPLY_SECONDS = 30.0
 PAUSE_SECONDS = 0.7
+LONG_PAUSE_SECONDS = 4.0
+"""In a reply that breaks; longer than any hole."""
 SETTLE_SECONDS = 4.0
 """After a call, until its memory has been given back."""
 ROOM_BYTES = 50_000
@@ -79,12 +83,14 @@ def calling(url: str) -> Caller:
     return caller
 
 
-async def ask(caller: Caller, question: AudioChunk) -> tuple[float, float | None]:
+async def ask(
+    caller: Caller, question: AudioChunk, pause: float = PAUSE_SECONDS
+) -> tuple[float, float | None]:
     """One turn, listened to until its end: its last voice, and the reply's first sound if there was one."""
     caller.heard.clear()  # the frames of minutes would be searched again and again
     caller.said.clear()
     said = await caller.say(question.samples, question.sample_rate)
-    began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+    began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=pause)
     return said.last_voice, began
 
 
@@ -121,6 +127,7 @@ async def recover(url: str, hurt: Callable[[], None]) -> dict[str, Any]:
     story, question = asked(STORY, QUESTIONS[0])
     clock = asyncio.get_running_loop().time
     found: dict[str, Any] = dict.fromkeys(("shown", "said", "answered"), Times([])) | {"apologies": 0}
+    holes: list[float] = []
     async with calling(url) as caller:
         await asyncio.sleep(1.0)
         voice = (await caller.say(story.samples, story.sample_rate)).last_voice
@@ -131,15 +138,23 @@ async def recover(url: str, hurt: Callable[[], None]) -> dict[str, Any]:
         hurt()
         await caller.wait_until(lambda: told(caller, at, sorry) is not None, SORRY_SECONDS)
         if (shown := told(caller, at, sorry)) is not None:
-            await caller.wait_for_reply(at, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+            await caller.wait_for_reply(at, seconds=REPLY_SECONDS, quiet=LONG_PAUSE_SECONDS)
             said = caller.last_sound() or at
             found |= {"shown": Times([shown - at]), "said": Times([said - at]), "apologies": 1}
         while clock() < at + WELL_SECONDS and not found["answered"].samples:
-            voice, began = await ask(caller, question)
+            holes.append(hole(caller, at))
+            voice, began = await ask(caller, question, LONG_PAUSE_SECONDS)
             found["apologies"] += told(caller, voice, sorry) is not None
             if began is not None and told(caller, voice, sane) is not None:
                 found["answered"] = Times([began - at])
-    return found
+        holes.append(hole(caller, at))
+    return found | {"hole": Times([max(holes)])}
+
+
+def hole(caller: Caller, after: float) -> float:
+    """Seconds between two packets of what has been heard."""
+    times = [frame.time for frame in caller.heard if frame.time >= after]
+    return max((later - time for time, later in pairwise(times)), default=0.0)
 
 
 def break_engine(report: Report, flags: list[str]) -> bool:
