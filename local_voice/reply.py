@@ -17,7 +17,7 @@ from local_voice.audio import Resampler, Samples
 from local_voice.events import Message
 from local_voice.playout import Playout
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.stages import LanguageModel, Speech, StageError, TextToSpeech
+from local_voice.stages import LanguageModel, Speaker, Speech, StageError
 from local_voice.transcript import Word
 
 CLAUSES_AHEAD = 4
@@ -62,10 +62,46 @@ class PlayoutWriter:
         self._playout.write(*self._key, samples, words)
 
 
+class Rehearsal:
+    """The first clause, spoken while the next token has yet to show that it ends there: one token saved."""
+
+    def __init__(self, tts: Speaker, group: asyncio.TaskGroup) -> None:
+        self._tts = tts
+        self._group = group
+        self._clause: Clause | None = None
+        self._pieces: asyncio.Queue[Speech | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, clause: Clause) -> None:
+        """Speak it aside; only the first one."""
+        if self._task is None:
+            self._clause = clause
+            self._task = self._group.create_task(self._speak(clause))
+
+    async def sound(self, clause: Clause) -> AsyncGenerator[Speech, None]:
+        """The clause's pieces, rehearsed or not."""
+        rehearsed, self._clause = self._clause, None
+        if rehearsed == clause:
+            while (piece := await self._pieces.get()) is not None:
+                yield piece
+            return
+        if self._task is not None:
+            self._task.cancel()
+        async with closing(self._tts.synthesize(clause)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _speak(self, clause: Clause) -> None:
+        async with closing(self._tts.synthesize(clause)) as pieces:
+            async for piece in pieces:
+                self._pieces.put_nowait(piece)
+        self._pieces.put_nowait(None)
+
+
 async def prepare_reply(
     messages: Sequence[Message],
     llm: LanguageModel,
-    tts: TextToSpeech,
+    tts: Speaker,
     writer: PlayoutWriter,
     mark: Callable[[str], None],
     on_clause: Callable[[Clause], None],
@@ -88,6 +124,8 @@ async def prepare_reply(
                     await clauses.put(clause)
                 if cutter.cut_off:
                     break
+                if (likely := cutter.likely()) is not None:
+                    rehearsal.begin(likely)
         for clause in cutter.finish():
             mark("first_clause")
             on_clause(clause)
@@ -97,7 +135,7 @@ async def prepare_reply(
     async def speak() -> None:
         sounded = False
         while (clause := await clauses.get()) is not None:
-            async with closing(tts.synthesize(clause)) as pieces:
+            async with closing(rehearsal.sound(clause)) as pieces:
                 async for piece in pieces:
                     writer.write(piece)
                     sounded = sounded or len(piece.samples) > 0
@@ -107,5 +145,6 @@ async def prepare_reply(
         writer.finish()
 
     async with asyncio.TaskGroup() as group:
+        rehearsal = Rehearsal(tts, group)
         group.create_task(write())
         group.create_task(speak())

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from local_voice.plain_text import PlainText
 from local_voice.spoken_form import SpokenWord, say
 
-FIRST_WORDS = 3
-"""Words before the first clause may end at a comma, colon, semicolon or dash."""
+FIRST_WORDS = 1
+"""Words before the first clause may end at a comma, colon, semicolon or dash: people say "Well," too."""
+NEXT_WORDS = 3
+"""The same until `SOON_WORDS` have been said."""
 SOON_WORDS = 4
 """Words said before the rules for the first clause end: "Sure!" alone is over before the next one is made."""
-FIRST_CONJUNCTION_WORDS = 5
-"""Words before the first clause may end at a conjunction that opens a new thought."""
 FIRST_PHRASE_WORDS = 3
-"""Words before the first clause may end where a phrase begins that can be said in a breath of its own. Of 95
-replies of a 0.5B model the first clause was whole after 9.2 tokens instead of 10.9."""
+"""Words before the first clause may end where a phrase begins that can be said in a breath of its own."""
+FIRST_THOUGHT_WORDS = 4
+"""Words before it may end at a conjunction, or at its verb: a long subject is said in a breath of its own."""
+FIRST_LONG_WORDS = 5
+"""Words before it may end at "and", "or", "of" and "to", which often hold the words beside them together."""
 LATER_WORDS = 10
 """Words before a later clause may end at a comma, colon, semicolon or dash."""
 LONGEST_CLAUSE = 250
@@ -45,14 +48,19 @@ _OPENERS = _listed(
     "most all it's i'm i'll you're they're that's there's let's don't"
 )
 """Words that open a sentence more often than they follow an abbreviation inside one."""
-_CONJUNCTIONS = _listed("because but although whereas unless")
+_CONJUNCTIONS = _listed("because but although whereas unless so if")
+_CLOSE_JOINTS = _listed("and or of to")
+_VERBS = _listed("is are was were has have can will would should")
 _PHRASE_OPENERS = _listed(
-    "at during for from in into through until when where while which who with within without"
+    "after at before by during for from in into since that through until when where while which who with "
+    "within without"
 )
-"""Prepositions and the like before which a speaker may breathe; not "of", "to" and "on", which often belong
-to the word before ("kind of", "going to", "turn on")."""
-_LEAN_ON_NEXT = _listed("of to or not than about like only even just")
-"""Words that no breath may follow, besides articles, prepositions and the like."""
+"""Prepositions and the like before which a speaker may breathe; not "on", which often belongs to the word
+before ("turn on")."""
+_LEAN_ON_NEXT = _listed("of to or not than about like only even just") | (
+    _OPENERS - _listed("he she they we i you there here it this that these those it's")
+)
+"""Words that no breath may follow."""
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)*[A-Za-z]")
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.):]+")
 _PLAIN_END = re.compile(r"(?:^|\s)[\"'“‘(]*[^\W_]+(?:['’-][^\W_]+)*(.)$")  # noqa: RUF001
@@ -114,6 +122,19 @@ class ClauseCutter:
             clauses += self._cut(len(self._text), ends_sentence=True)
         return clauses
 
+    def likely(self) -> Clause | None:
+        """The first clause where the next piece of text will probably show that it is over: at a full stop.
+
+        It can be spoken ahead, and is to be thrown away when another one comes.
+        """
+        if self._said or not self._text.endswith("."):
+            return None
+        word = self._text.rsplit(" ", 1)[-1]
+        if not word[:-1].isalpha() or not self._ends_sentence(word, self._text, ""):
+            return None
+        words = say(self._text, self._language)
+        return Clause(_closed(words, ends_sentence=True), ends_sentence=True) if words else None
+
     def _add(self, plain: str) -> list[Clause]:
         clauses: list[Clause] = []
         for character in plain:
@@ -166,13 +187,18 @@ class ClauseCutter:
             return len(text), False
         return (len(text), False) if self._repeats(text) else None
 
-    @staticmethod
-    def _opens_breath(words: list[str]) -> bool:
+    def _opens_breath(self, words: list[str]) -> bool:
         """The last word opens a new thought or a phrase, and enough words come before it."""
         last, before = words[-1].lower(), len(words) - 1
-        if last in _PHRASE_OPENERS and before >= FIRST_PHRASE_WORDS:
-            return words[-2].lower() not in _OPENERS | _PHRASE_OPENERS | _LEAN_ON_NEXT
-        return last in _CONJUNCTIONS and before >= FIRST_CONJUNCTION_WORDS
+        if before < FIRST_PHRASE_WORDS or words[-2].lower() in _LEAN_ON_NEXT | _PHRASE_OPENERS:
+            return False
+        if last in _PHRASE_OPENERS:
+            return True
+        if self._said:
+            return False
+        if last in _CONJUNCTIONS or (last in _VERBS and words[-2].lower() not in _OPENERS):
+            return before >= FIRST_THOUGHT_WORDS
+        return last in _CLOSE_JOINTS and before >= FIRST_LONG_WORDS
 
     def _break_before(self, text: str, following: str) -> tuple[int, bool] | None:
         """A new word begins with `following`: does the one before it end a clause?"""
@@ -214,7 +240,7 @@ class ClauseCutter:
 
     def _if_long_enough(self, length: int, *, ends_sentence: bool) -> tuple[int, bool] | None:
         words = sum(any(c.isalnum() for c in word) for word in self._text[:length].split())
-        least = FIRST_WORDS if self._words_said < SOON_WORDS else LATER_WORDS
+        least = LATER_WORDS if self._words_said >= SOON_WORDS else NEXT_WORDS if self._said else FIRST_WORDS
         return (length, ends_sentence) if ends_sentence or words >= least else None
 
     def _cut(self, length: int, ends_sentence: bool) -> list[Clause]:

@@ -29,9 +29,9 @@ def written(text: str) -> list[str]:
         ("Ask Dr. Smith and Mrs. Jones. They know.", ["Ask Dr. Smith and Mrs. Jones.", "They know."]),
         ("The U.S. Army left the U.S. The end.", ["The U.S. Army left the U.S.", "The end."]),
         ("At 5 p.m. He came at 6 a.m. sharp.", ["At 5 p.m.", "He came at 6 a.m. sharp."]),
-        ("Take fruit, e.g. apples, i.e. food. Good.", ["Take fruit, e.g. apples,", "i.e. food.", "Good."]),
+        ("Take fruit, e.g. apples, i.e. food. Good.", ["Take fruit,", "e.g. apples, i.e. food.", "Good."]),
         ("Apples, pears, etc. are good. Pie too, etc. It is.",
-         ["Apples, pears, etc. are good.", "Pie too, etc.", "It is."]),
+         ["Apples,", "pears, etc. are good.", "Pie too, etc.", "It is."]),
         ("J. K. Rowling wrote it. Yes.", ["J. K. Rowling wrote it.", "Yes."]),
         ("It lies on St. James St. It is big.", ["It lies on St. James St.", "It is big."]),
         ("See No. 5 first. I said no. Then go.", ["See No. 5 first.", "I said no.", "Then go."]),
@@ -47,7 +47,7 @@ def written(text: str) -> list[str]:
         ("First line\nsecond line", ["First line", "second line"]),
         # the first clause is short, later ones are not
         ("Well, yes, of course, that is right, my friend, you see.",
-         ["Well, yes, of course,", "that is right, my friend, you see."]),
+         ["Well,", "yes, of course,", "that is right, my friend, you see."]),
         ("Sure! The capital of France, my friend, is Paris.",
          ["Sure!", "The capital of France,", "my friend, is Paris."]),
         ("The answer is three: one, two, three, and then four and five, or six.",
@@ -62,6 +62,13 @@ def written(text: str) -> list[str]:
          ["There are seven days", "in a week.", "There are twelve months in a year."]),
         ("Boiling an egg for at least ten minutes.", ["Boiling an egg", "for at least ten minutes."]),
         ("They may live in or with it.", ["They may live", "in or with it."]),
+        ("The author of that book is Ann.", ["The author of that book", "is Ann."]),
+        ("I think that you are going to like it.", ["I think that you are going", "to like it."]),
+        ("It has a nice and warm feeling.", ["It has a nice and warm feeling."]),
+        ("They sell apples with pears and plums and nuts.",
+         ["They sell apples", "with pears and plums and nuts."]),
+        ("No, it will not rain.", ["No,", "it will not rain."]),
+        ("3, 2, 1, go!", ["3, 2, 1,", "go!"]),
         ("The ratio there was 10:30 then.", ["The ratio there was 10:30 then."]),
         ("one two three—four five", ["one two three—", "four five"]),
         # markup
@@ -95,6 +102,24 @@ def test_a_full_stop_waits_for_what_follows() -> None:
     assert [clause.written for clause in cutter.push("So")] == ["It costs $29."]
 
 
+def test_a_first_sentence_can_be_spoken_ahead_while_its_full_stop_is_unsure() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Paris is the capital of France.") == []
+    likely = cutter.likely()
+    assert [likely] == cutter.push(" It") == cut("Paris is the capital of France.")
+    assert cutter.push(" is big.") == []
+    assert cutter.likely() is None  # there is sound in hand
+
+
+@pytest.mark.parametrize(
+    "text", ["", "It is", "It is 5.", "I met Dr.", "At 5 p.m.", "Use Node.js.", "Ok...", "Is it?"]
+)
+def test_nothing_is_spoken_ahead_where_a_full_stop_may_be_something_else(text: str) -> None:
+    cutter = ClauseCutter()
+    cutter.push(text)
+    assert cutter.likely() is None
+
+
 def test_the_end_of_the_reply_ends_the_last_sentence() -> None:
     cutter = ClauseCutter()
     assert cutter.push("It is 5.") == []
@@ -116,7 +141,7 @@ def test_an_empty_reply_has_no_clauses(text: str) -> None:
     [
         ("I love you. " * 20, ["I love you."] * 2),
         ("It is so. Is it not? " * 20, ["It is so.", "Is it not?"] * 2 + ["It is so."]),
-        ("and then we go " * 20, ["and then we go"]),
+        ("and then we go " * 20, ["and then we go and then we go", "and then we go"]),
         ("no " * 50, ["no"]),
         ("No. " * 20, ["No."] * 5),
     ],

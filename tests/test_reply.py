@@ -1,0 +1,64 @@
+"""One reply on its way from the model to the playout."""
+
+import asyncio
+
+from fakes import ToneTts, settle
+
+from local_voice.events import Message
+from local_voice.playout import Playout
+from local_voice.reply import PlayoutWriter, prepare_reply
+
+
+class Typist:
+    """A model that writes these pieces, each after the one before has been allowed."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = pieces
+        self.allowed = asyncio.Semaphore(0)
+
+    async def generate(self, messages):
+        for piece in self.pieces:
+            await self.allowed.acquire()
+            yield piece
+
+
+def start(model: Typist, tts: ToneTts) -> tuple[asyncio.Task[None], list[str], list[str]]:
+    marks: list[str] = []
+    clauses: list[str] = []
+    writer = PlayoutWriter(Playout(tts.sample_rate), 1, 0, tts.sample_rate)
+    work = prepare_reply(
+        [Message("user", "?")],
+        model,
+        tts,
+        writer,
+        marks.append,
+        lambda clause: clauses.append(clause.written),
+    )
+    return asyncio.create_task(work), marks, clauses
+
+
+async def test_a_sentence_is_spoken_while_the_token_after_its_full_stop_is_awaited():
+    model, tts = Typist("All is", " well.", " So", " it is."), ToneTts()
+    task, marks, clauses = start(model, tts)
+    model.allowed.release()
+    model.allowed.release()
+    await settle()
+    assert tts.clauses == ["All is well."]
+    assert (clauses, "first_sound" in marks) == ([], False)  # nobody hears it before it is sure
+    model.allowed.release()
+    await settle()
+    assert (clauses, "first_sound" in marks) == (["All is well."], True)
+    model.allowed.release()
+    await task
+    assert tts.clauses == clauses == ["All is well.", "So it is."]
+
+
+async def test_what_was_spoken_ahead_in_vain_is_not_heard():
+    model, tts = Typist("See docs.", "python today."), ToneTts()
+    task, _, clauses = start(model, tts)
+    for _ in model.pieces:
+        model.allowed.release()
+        await settle()
+    await task
+    assert tts.clauses == ["See docs.", "See docs.python today."]
+    assert clauses == ["See docs.python today."]
