@@ -13,7 +13,7 @@ by the session's clock. `pauses cut off`: the assistant began in a pause within 
 after it. `talk-over`: how long it then spoke on. `duck`, `stop`: from the first voiced sample of an
 interruption to a reply of half its loudness, and to silence. `false interruptions`: a backchannel, cough,
 clap, fan, television or echo after which the reply was not heard to its end. `history`: words of cut replies
-in the history against those that Whisper hears in the recording.
+in the history against those that sound in the recording, by Whisper's word times.
 
 Then every pause and every end is judged again, offline, at other thresholds (`conversation/sweep.py`).
 `--out` keeps recordings, decisions, and two pictures: cut-offs against delay, and the timeline of a call.
@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from faster_whisper import WhisperModel
+
 from benchmarks import report as reports
 from benchmarks.conversation import plan, voices
 from benchmarks.conversation.caller import Caller
@@ -44,8 +46,10 @@ from benchmarks.conversation.sweep import Point, sweep, turns_of
 from benchmarks.conversation.tapes import Ledger, ScriptedLlm, Tapes, taped
 from local_voice.assistant import Assistant
 from local_voice.audio import Samples
+from local_voice.model_store import ModelStore
 from local_voice.session import Session
 from local_voice.settings import Settings
+from local_voice.transcript import Word
 
 
 @asynccontextmanager
@@ -74,8 +78,12 @@ async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm 
     recording = caller.recording(session.conversation.history)
     result = Result(recording, ledger, judge(recording))
 
-    async def hear(sound: Samples) -> str:
-        return str((await found.stt.transcribe(sound, final=True)).text)
+    model = WhisperModel(str(ModelStore().path(settings.stt.model)), device="cpu", compute_type="int8")
+
+    async def hear(sound: Samples) -> list[Word]:
+        segments, _ = await asyncio.to_thread(model.transcribe, sound, language="en", word_timestamps=True)
+        words = [word for segment in segments for word in segment.words or ()]
+        return [Word(word.word.strip(), word.start, word.end) for word in words]
 
     result.heard = await heard_words(recording, result.verdicts, hear)
     return result

@@ -1,7 +1,9 @@
 """What the history says the user heard, against what can be heard in the recording.
 
-The recording of each interrupted reply is transcribed with Whisper, up to where it stopped, and laid beside
-the words of the reply; the word in which it was cut may fall either way. Piper's own word times are not used.
+Whisper hears each interrupted reply whole, as it was made, and says when each word of it sounds; those before
+the place where the recording parts from it were heard. (The piece alone tempts Whisper to go on: "sleep for
+most o" became "sleep for most of the".) The word in which it was cut may fall either way. Piper's own word
+times are not used.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from benchmarks.conversation.judge import Verdicts
 from benchmarks.conversation.loudness import RATE
 from local_voice.audio import Samples
 from local_voice.events import Message
+from local_voice.transcript import Word
 
 AROUND_SECONDS = 0.3
 """Silence put around a piece before it is transcribed."""
 TOLERANCE = 1
 """Words: the one that was cut in two may be heard or not."""
 
-Hear = Callable[[Samples], Awaitable[str]]
+Hear = Callable[[Samples], Awaitable[Sequence[Word]]]
+"""Words of a sound at `RATE`, with times in seconds from its first sample."""
 normalise = EnglishTextNormalizer()
 
 
@@ -41,7 +45,7 @@ class HeardWords:
     in_history: int
     """Words of it in the history."""
     in_recording: int
-    """Words of it that Whisper heard."""
+    """Words of it that were heard, by Whisper's times."""
 
     @property
     def error(self) -> int:
@@ -57,13 +61,15 @@ async def heard_words(recording: Recording, verdicts: Verdicts, hear: Hear) -> l
         if playback.take is None:
             continue
         written = normalise(playback.take.text).split()
-        message, messages = _message_of(written, playback, messages)
-        yielded = any(playback.start <= over.start <= playback.end + 0.5 for over in verdicts.talk_overs)
-        if playback.completed or yielded:
+        if any(playback.start <= over.start <= playback.end + 0.5 for over in verdicts.talk_overs):
             continue
-        sound = recording.assistant[round(playback.start * RATE) : round(playback.end * RATE)]
+        message, messages = _message_of(written, playback, messages)
+        if playback.completed:
+            continue
         silent = np.zeros(round(AROUND_SECONDS * RATE), np.float32)
-        heard = normalise(await hear(np.concatenate((silent, sound, silent)))).split()
+        words = await hear(np.concatenate((silent, playback.take.sound, silent)))
+        end = AROUND_SECONDS + playback.heard / RATE
+        heard = normalise(" ".join(word.text for word in words if (word.start + word.end) / 2 <= end)).split()
         found.append(
             HeardWords(
                 recording.call,
@@ -91,8 +97,8 @@ def _message_of(
 def _covered(heard: list[str], written: list[str]) -> int:
     """How many words of `written`, from its beginning, sound most like all of `heard`, letter by letter.
 
-    Whisper mishears the edges of a piece ("the tree stopped" for "the trees stop"), so words that differ
-    by a letter or two are the same here.
+    Whisper mishears ("the tree stopped" for "the trees stop"), so words that differ by a letter or two are
+    the same here.
     """
     ends = np.cumsum([0, *(len(word) + 1 for word in written)])
     costs = _edits(" ".join([*heard, ""]), " ".join([*written, ""]))

@@ -135,7 +135,8 @@ class _Judge:
                 self._distractor(said, following)
                 continue
             self._mid_pauses(said)
-            self._gap(said, following)
+            if not said.action.hushes:
+                self._gap(said, following)
             if said.action.kind == "going on":
                 self._going_on(said)
             elif said.action.kind == "interruption":
@@ -182,11 +183,12 @@ class _Judge:
     def _interruption(self, said: Spoken, following: Spoken | None) -> None:
         start, label = said.first_voice, said.action.label
         playback = self._playing(start)
-        answered = self._answer(said, following)
+        answered = self._answer(said, following) != said.action.hushes
+        unmet = "answered" if said.action.hushes else "not answered"
         if playback is None:
             # Before its first sound: the reply to what was said before must not be heard any more.
             old = [p for p in self._playbacks if start < p.start < said.last_voice]
-            why = "the reply came all the same" if old else "" if answered else "not answered"
+            why = "the reply came all the same" if old else "" if answered else unmet
             verdict = Interruption(said.scenario, label, start, None, None, not why, why)
             self.verdicts.interruptions.append(verdict)
             return
@@ -199,7 +201,7 @@ class _Judge:
         if playback.end - start > MISSED_SECONDS and not over:
             why = "the reply went on" if wavered else "spoken over"
         elif not answered:
-            why = "not answered"
+            why = unmet
         duck = None if ducked is None or stop is None else ducked - start
         self.verdicts.interruptions.append(
             Interruption(said.scenario, label, start, duck, stop, not why, why, wavered, playback)

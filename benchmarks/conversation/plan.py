@@ -172,7 +172,7 @@ def telephone() -> Call:
     days = [prompt(f"digits/day-{day}") for day in (1, 3, 5)]
     answer = Action("turn", line(prompt("vm-no")), Quiet(0.5), "short answer", "Then not.")
     twelve = Action("turn", line(prompt("digits/12")), Quiet(0.5), "short answer", "Twelve minutes it is.")
-    cut_in = Action("interruption", line(prompt("one-moment-please")), IntoReply(1.8), "middle", "Of course.")
+    cut_in = Action("interruption", line(prompt("one-moment-please")), IntoReply(1.8), "middle", hushes=True)
     again = line(prompt("please-try-again"))
     return Call(
         "telephone",

@@ -136,6 +136,8 @@ class Action:
     """What the scripted language model answers from now on; empty: as before."""
     first_token_seconds: float | None = None
     """How long that model takes to begin; None: as usual."""
+    hushes: bool = False
+    """It asks for silence ("one moment, please"), and silence is the right answer."""
 
 
 @dataclass(frozen=True)
