@@ -48,8 +48,8 @@ LONGEST_TEXT = 300
 """Characters said in one go. The encoder's cost is quadratic in the phonemes; longer clauses are split."""
 
 MOST_KEPT = 3
-"""Voices kept in memory besides the usual one. With more, the one that was loaded first is let go; it lives
-on for as long as a conversation speaks with it."""
+"""Voices kept in memory besides the usual one, 140 to 210 MiB each. With more, the one that was loaded first
+is let go; it lives on for as long as a conversation speaks with it."""
 LOAD_SECONDS = 30.0
 """A voice that takes longer to load is not waited for."""
 LOADS_WAITING = 4
@@ -63,7 +63,8 @@ class Piper:
     """Voices, shared by all sessions. Their pieces are made one after the other on a thread of its own.
 
     As an engine it speaks with its usual voice, which is loaded with it. Others are loaded when somebody
-    wants them, on a second thread: meanwhile everybody is spoken to as before.
+    wants them, on a second thread, so that nobody waits for it: 2.3 to 3.0 s on 2 cores, in which a clause's
+    first sound came after 0.09 s (at most 0.33) instead of 0.07 s.
     """
 
     def __init__(
