@@ -138,7 +138,7 @@ async def recover(url: str, hurt: Callable[[], None]) -> dict[str, Any]:
         hurt()
         await caller.wait_until(lambda: told(caller, at, sorry) is not None, SORRY_SECONDS)
         if (shown := told(caller, at, sorry)) is not None:
-            await caller.wait_for_reply(at, seconds=REPLY_SECONDS, quiet=LONG_PAUSE_SECONDS)
+            await caller.wait_for_reply(shown, seconds=REPLY_SECONDS, quiet=LONG_PAUSE_SECONDS)
             said = caller.last_sound() or at
             found |= {"shown": Times([shown - at]), "said": Times([said - at]), "apologies": 1}
         while clock() < at + WELL_SECONDS and not found["answered"].samples:
