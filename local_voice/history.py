@@ -25,17 +25,17 @@ def prompt(
     When the budget overflows, the older half goes at once instead of one message a turn: between two such
     cuts every prompt begins with the one before, which is what makes the engine's prefix cache hit.
     """
-    messages = _merged(history)
-    costs = [count_tokens(message.content) + TEMPLATE_TOKENS for message in messages]
+    # Messages nobody answered are counted one by one: together they may be longer than the budget.
+    costs = [count_tokens(message.content) + TEMPLATE_TOKENS for message in history]
     room = budget - count_tokens(system) - TEMPLATE_TOKENS
     first, used = 0, 0
     for last, cost in enumerate(costs):
         used += cost
         if used > room:
-            while first < last and (used > room // 2 or messages[first].role != "user"):
+            while first < last and (used > room // 2 or history[first].role != "user"):
                 used -= costs[first]
                 first += 1
-    return [Message("system", system), *messages[first:]]
+    return [Message("system", system), *_merged(history[first:])]
 
 
 def _merged(history: Sequence[Message]) -> list[Message]:

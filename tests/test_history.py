@@ -50,3 +50,11 @@ def test_prompts_of_successive_turns_mostly_extend_one_another():
 def test_the_last_message_is_shown_even_if_it_fits_nowhere():
     history = chat("word " * 500)
     assert prompt("", history, 100, words)[-1] == history[-1]
+
+
+def test_messages_that_got_no_answer_do_not_fill_the_prompt_for_ever():
+    history = [Message("user", f"{i} " + "word " * 20) for i in range(50)]
+    shown = prompt("", history, 100, words)[1:]
+    assert [message.role for message in shown] == ["user"]
+    assert shown[0].content.endswith(history[-1].content)
+    assert words(shown[0].content) + TEMPLATE_TOKENS <= 100
