@@ -47,6 +47,8 @@ EDGE_SECONDS = 0.005
 LONGEST_TEXT = 300
 """Characters said in one go. The encoder's cost is quadratic in the phonemes; longer clauses are split."""
 
+PATIENCE_SECONDS = 5.0
+"""A piece that nobody waits for any more may take this much longer, then its thread is replaced."""
 MOST_KEPT = 3
 """Voices kept in memory besides the usual one, 140 to 210 MiB each. With more, the one that was loaded first
 is let go; it lives on for as long as a conversation speaks with it."""
@@ -81,7 +83,7 @@ class Piper:
         """Of all voices, the usual one first."""
         self._path = model_path
         self._settings = settings
-        self._worker = Worker("piper")
+        self._worker = Worker("piper", patience=PATIENCE_SECONDS)
         self._loader = Worker("piper-loader", limit=LOADS_WAITING)
         self._voice: _Voice | None = None
         self._kept: dict[str, _Voice] = {}

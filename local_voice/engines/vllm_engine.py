@@ -148,8 +148,9 @@ class VllmEngine:
             repetition_detection=RepetitionDetectionParams(**LOOP),
         )
 
-    async def _write_one(self, messages: Sequence[Message]) -> None:
-        async for _ in self._stream(messages, self._sampling(1, 0.0), self._settings.first_token_seconds):
+    async def _write_one(self, messages: Sequence[Message], seconds: float | None = None) -> None:
+        limit = seconds or self._settings.first_token_seconds
+        async for _ in self._stream(messages, self._sampling(1, 0.0), limit):
             pass
 
     async def _stream(
@@ -246,7 +247,10 @@ class VllmEngine:
         if not (suspect or quiet):
             return ""
         try:
-            await self._write_one((Message("user", "Hello."),))
+            # One that has just been silent for too long gets no second time of grace.
+            await self._write_one(
+                (Message("user", "Hello."),), self._settings.stall_seconds if suspect else None
+            )
         except StageError as error:
             return error.reason
         return ""

@@ -64,6 +64,8 @@ CHANNEL_BYTES = 65_536
 """With this much unsent, further messages are dropped: captions that late help nobody."""
 MOST_PRESSES, PRESSES_SECONDS = 20, 5.0
 """What a client may press, write and choose in so many seconds; more is ignored."""
+PRESSES_TO_WRITE = 5
+"""A written message counts as so many presses: each costs a reply."""
 ROUND_TRIP_SECONDS = 1.0
 """How often the network's round trip is looked up, while our own canceller runs."""
 LAST_WORDS_SECONDS = 0.05
@@ -276,7 +278,7 @@ class WebRtcTransport:
                 log.warning("the client presses more than %d times in %g s", most, PRESSES_SECONDS)
             self.ignored_presses += 1
             return
-        self._pressed.append(now)
+        self._pressed.extend([now] * (PRESSES_TO_WRITE if isinstance(control, Typed) else 1))
         # Not from here: what goes wrong there must not break the data channel.
         loop.call_soon(self.on_control, control)
 
