@@ -74,15 +74,56 @@ class Resampler:
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         """Rates in Hz; equal rates pass the samples through untouched."""
-        self._stream = (
-            None if from_rate == to_rate else soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32")
-        )
+        self._stream: soxr.ResampleStream | None = None
+        self._decimator: Decimator | None = None
+        if from_rate % to_rate:
+            self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32")
+        elif from_rate != to_rate:
+            self._decimator = Decimator(from_rate // to_rate)
 
     def process(self, samples: Samples, *, last: bool = False) -> Samples:
         """The stream's next samples at the new rate; `last` also flushes what the filter still holds."""
+        if self._decimator is not None:
+            return self._decimator.process(samples, last=last)
         if self._stream is None:
             return samples
         return np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
+
+
+class Decimator:
+    """Keeps every n-th sample of a stream, after a low-pass filter: the browser's 48 kHz made the models' 16.
+
+    A sinc under a Kaiser window (Oppenheim and Schafer, Discrete-Time Signal Processing, 7.6). It holds sound
+    back for half its length, 1.7 ms; soxr, which works in blocks, does for 21 ms on average and 37 at most.
+    """
+
+    REACH = 27
+    """Half of the filter's length, in samples of the new rate. At 16 kHz it passes 7 kHz whole (0.1 dB) and
+    keeps out what lies above 8.6 kHz (80 dB)."""
+    BETA = 7.0
+
+    def __init__(self, factor: int) -> None:
+        """`factor`: how many samples become one."""
+        self._factor = factor
+        self._reach = self.REACH * factor
+        at = np.arange(-self._reach, self._reach + 1)
+        kernel = np.sinc(at / factor * 0.975) * np.kaiser(len(at), self.BETA)
+        self._kernel = (kernel / kernel.sum()).astype(np.float32)
+        # Half a filter of silence lies before the stream, so that its first sample is the first that is kept.
+        self._kept: Samples = np.zeros(self._reach, np.float32)
+
+    def process(self, samples: Samples, *, last: bool = False) -> Samples:
+        """The next samples that are kept, shape `(n,)`; `last` adds those that waited for more."""
+        ending = np.zeros(self._reach if last else 0, np.float32)
+        sound = np.concatenate((self._kept, np.asarray(samples, np.float32), ending))
+        count = max(0, (len(sound) - len(self._kernel)) // self._factor + 1)
+        self._kept = sound[count * self._factor :].copy()
+        kept = np.zeros(count, np.float32)
+        # One phase of the filter after the other: 20 ms take 22 us, and 57 us with all of it at each place.
+        for phase in range(self._factor if count else 0):
+            kernel = self._kernel[phase :: self._factor]
+            kept += np.correlate(sound[phase :: self._factor][: count + len(kernel) - 1], kernel, "valid")
+        return kept
 
 
 class Tape:

@@ -22,6 +22,43 @@ def test_rechunking_keeps_every_sample_in_order(sizes):
     assert (joined == sound[: len(sound) // 512 * 512]).all()
 
 
+def tone(hertz: float, rate: int = 48_000) -> np.ndarray:
+    return np.sin(2 * np.pi * hertz * np.arange(rate) / rate).astype(np.float32)
+
+
+def decibels(sound: np.ndarray) -> float:
+    """Of a tone, against full scale; its ends left out."""
+    return 10 * np.log10(2 * np.mean(np.square(sound[1000:-1000])) + 1e-20)
+
+
+@pytest.mark.parametrize("hertz", [50, 440, 3_400, 7_000])
+def test_a_tone_that_the_lower_rate_can_hold_passes_whole(hertz: float):
+    kept = Resampler(48_000, 16_000).process(tone(hertz), last=True)
+    np.testing.assert_allclose(kept[1000:-1000], tone(hertz, 16_000)[1000:-1000], atol=0.01)
+
+
+@pytest.mark.parametrize("hertz", [8_600, 9_000, 12_000, 16_000, 23_000])
+def test_a_tone_that_the_lower_rate_can_not_hold_is_kept_out(hertz: float):
+    assert decibels(Resampler(48_000, 16_000).process(tone(hertz), last=True)) < -80
+
+
+@pytest.mark.parametrize("sizes", [[960] * 50, [1] * 300 + [7, 100, 5000, 42_593], [48_000]])
+def test_how_a_stream_is_cut_changes_nothing_and_nothing_is_missing(sizes: list[int]):
+    assert sum(sizes) == 48_000
+    stream = Resampler(48_000, 16_000)
+    pieces = [stream.process(piece) for piece in np.split(tone(440), np.cumsum(sizes)[:-1])]
+    kept = np.concatenate([*pieces, stream.process(np.zeros(0, np.float32), last=True)])
+    assert len(kept) == 16_000
+    np.testing.assert_allclose(kept, Resampler(48_000, 16_000).process(tone(440), last=True), atol=1e-6)
+
+
+def test_the_browsers_sound_is_held_back_for_less_than_2_ms():
+    stream, made = Resampler(48_000, 16_000), 0
+    for number in range(1, 51):
+        made += len(stream.process(np.zeros(960, np.float32)))
+        assert number * 0.02 - made / 16_000 < 0.002
+
+
 def test_resampling_in_chunks_equals_resampling_at_once():
     time = np.arange(48_000) / 48_000
     sound = np.sin(2 * np.pi * 440 * time).astype(np.float32)
