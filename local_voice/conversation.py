@@ -81,7 +81,7 @@ class Conversation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.turn
         self._endpointer = Endpointer(settings.vad, settings.turn)
-        self._loud = settings.vad.start_probability
+        self._vad = settings.vad
         self._memory = Memory(settings)
         self.turn = 0
         self.revision = 0
@@ -164,10 +164,13 @@ class Conversation:
 
     def _hear(self, event: VoiceActivity, now: float) -> list[Command]:
         turn = self._settings
-        onset = turn.start_seconds if self._reply is None else turn.duck_seconds
         heard = 0.0 if self._deaf else event.probability
-        fact = self._endpointer.process(heard, event.seconds, now, onset)
-        if self._user is not None and heard >= self._loud:
+        if self._reply is None:
+            fact = self._endpointer.process(heard, event.seconds, now, turn.start_seconds)
+        else:
+            from_here = self._vad.overlap_probability
+            fact = self._endpointer.process(heard, event.seconds, now, turn.duck_seconds, from_here)
+        if self._user is not None and heard >= self._vad.start_probability:
             self._user.hear(event)
         match fact:
             case SpeechStarted(start) if self._user is None:

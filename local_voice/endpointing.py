@@ -92,12 +92,21 @@ class Endpointer:
         """The turn is over: the next voice starts a new one."""
         self._phase = _Phase.QUIET
 
-    def process(self, probability: float, seconds: float, now: float, onset_seconds: float) -> Fact | None:
+    def process(
+        self,
+        probability: float,
+        seconds: float,
+        now: float,
+        onset_seconds: float,
+        onset_probability: float | None = None,
+    ) -> Fact | None:
         """Judge the window that ends at `now` and lasts `seconds`.
 
-        `onset_seconds`: unbroken voice that counts as a start out of quiet.
+        `onset_seconds`: unbroken voice that counts as a start out of quiet. `onset_probability`: from which a
+        window is voice; None for the usual one.
         """
-        threshold = self._vad.stop_probability if self._voiced else self._vad.start_probability
+        onset = self._vad.start_probability if onset_probability is None else onset_probability
+        threshold = min(self._vad.stop_probability, onset) if self._voiced else onset
         voiced = probability >= threshold
         if voiced and not self._voiced:
             self._run_start = now - seconds

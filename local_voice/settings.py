@@ -67,6 +67,10 @@ class VadSettings(Section):
     """Catalogue name of the Silero VAD ONNX file."""
     start_probability: Probability = 0.5
     """A window at or above this is speech. Silero's own default."""
+    overlap_probability: Probability = 0.3
+    """The same while the assistant speaks: ducking it harms nothing, and a soft beginning is heard a window
+    sooner. 64 ms of voice were found 0.102 s after an interruption began at p95, with 0.5 after 0.129 s; in
+    160 s of replies alone, with echo and a fan, neither found a voice (23 interruptions)."""
     stop_probability: Probability = 0.35
     """Speech goes on until a window falls below this (hysteresis; Silero's default: start - 0.15)."""
 

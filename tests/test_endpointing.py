@@ -110,3 +110,11 @@ def test_the_usual_pause_follows_the_user_and_ignores_gaps_between_words():
     for _ in range(20):
         usual.learn(1.0)
     assert usual.seconds == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_softer_voice_counts_where_the_onset_is_lower():
+    endpointer = Endpointer(VadSettings(), TurnSettings())
+    assert endpointer.process(0.32, 0.032, 0.032, 0.064, 0.3) is None
+    assert endpointer.process(0.31, 0.032, 0.064, 0.064, 0.3) == SpeechStarted(0.0)
+    usual = Endpointer(VadSettings(), TurnSettings())
+    assert [usual.process(0.32, 0.032, 0.032 * number, 0.064) for number in (1, 2, 3)] == [None] * 3
