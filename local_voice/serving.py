@@ -101,8 +101,8 @@ def _spans(endpoint: str) -> TurnSpans | None:
         from local_voice.turn_spans import TurnSpans  # an extra, and a tenth of a second to import
     except ImportError as error:
         raise StartupError(
-            f"server.otel_endpoint needs what is not installed ({error}): run `pip install "
-            "'local-voice[otel]'`, or leave the setting empty."
+            f"server.otel_endpoint needs what is not installed ({error}): run `scripts/start`, or leave the "
+            "setting empty."
         ) from error
     return TurnSpans(endpoint)
 

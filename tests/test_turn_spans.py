@@ -256,7 +256,7 @@ def test_nothing_is_sent_unless_somebody_asks_for_it(monkeypatch):
     assert Settings().server.otel_endpoint == ""
     monkeypatch.setitem(sys.modules, "local_voice.turn_spans", None)  # importing it would fail
     assert serving._spans("") is None
-    with pytest.raises(StartupError, match=r"pip install 'local-voice\[otel\]'"):
+    with pytest.raises(StartupError, match="run `scripts/start`"):
         serving._spans(URL)
 
 
