@@ -248,9 +248,8 @@ class VllmEngine:
             return ""
         try:
             # One that has just been silent for too long gets no second time of grace.
-            await self._write_one(
-                (Message("user", "Hello."),), self._settings.stall_seconds if suspect else None
-            )
+            limit = self._settings.stall_seconds if suspect else None
+            await self._write_one((Message("user", "Hello."),), limit)
         except StageError as error:
             return error.reason
         return ""
