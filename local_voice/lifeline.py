@@ -2,8 +2,8 @@
 
 vLLM 0.32 starts its engine core as our child and (on a CPU) a worker as its grandchild. The core does not
 notice when we are killed, and prints on our terminal. A `Lifeline` travels inside the configuration that
-vLLM pickles for its processes; arriving there, before any model is touched, it sets both right. This room
-knows Linux processes; it must not know what they compute.
+vLLM pickles for its processes; arriving there, before any model is touched, it sets both right, and calls
+what else should happen there. This room knows Linux processes; it must not know what they compute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +29,33 @@ END_SECONDS = 5.0
 class Lifeline:
     """Unpickled in another process than it was made in, it ties that process to its maker."""
 
-    def __init__(self, log: Path) -> None:
-        """`log` takes what the children print, so that a failure's reason can be read there."""
+    def __init__(self, log: Path, on_arrival: Callable[[], None] | None = None) -> None:
+        """`log` takes what the children print, so that a failure's reason can be read there. `on_arrival`,
+        a function of a module, is called in each of them."""
         self._parent = os.getpid()
         self._log = str(log)
+        self.on_arrival = on_arrival
 
     def compute_hash(self) -> str:
         """vLLM asks everything in its configuration for this; it keys compiled code, which is not ours."""
         return "lifeline"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrive, (self._parent, self._log)
+        return _arrive, (self._parent, self._log, self.on_arrival)
 
 
-def _arrive(parent: int, log: str) -> Lifeline:
-    if os.getpid() != parent:
-        _tie(parent, log)
-    lifeline = Lifeline(Path(log))
+def _arrive(parent: int, log: str, on_arrival: Callable[[], None] | None) -> Lifeline:
+    if os.getpid() != parent and _tie(parent, log) and on_arrival is not None:
+        on_arrival()
+    lifeline = Lifeline(Path(log), on_arrival)
     lifeline._parent = parent
     return lifeline
 
 
-def _tie(parent: int, log: str) -> None:
+def _tie(parent: int, log: str) -> bool:
+    """False when this process is tied already."""
     if any(thread.name == "lifeline" for thread in threading.enumerate()):
-        return
+        return False
     with contextlib.suppress(OSError):  # a full disk must not stop the engine; then it prints
         file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         sys.stdout.flush()
@@ -61,6 +64,7 @@ def _tie(parent: int, log: str) -> None:
         os.close(file)
     # A worker belongs to the engine core, which may die while the worker still loads its weights.
     threading.Thread(target=_end_with, args=({parent, os.getppid()},), name="lifeline", daemon=True).start()
+    return True
 
 
 def _end_with(others: set[int]) -> None:

@@ -154,6 +154,7 @@ def same_family(name: str, target: str) -> bool:
         ("inside_aiortc", "jitter"),
         ("voice", "jitter"),
         ("microphone", "sound_card"),
+        ("vllm_engine", "inside_vllm"),
     }
 
 

@@ -372,3 +372,4 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
     assert told["gpu_memory_utilization"] == 0.4
     assert (told["max_model_len"], told["max_num_seqs"]) == (1000, 3)
     assert told["performance_mode"] == mode
+    assert (told["additional_config"].on_arrival is not None) == (profile == "cpu")

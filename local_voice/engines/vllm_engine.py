@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from local_voice.engines.inside_vllm import prefer_vnni_product
 from local_voice.events import Message
 from local_voice.lifeline import Family, Lifeline
 from local_voice.model_fit import GIB, require_memory, require_model
@@ -355,7 +356,7 @@ class VllmEngine:
             "performance_mode": "interactivity" if cuda else "balanced",
             "disable_log_stats": True,
             "enable_log_requests": False,
-            "additional_config": Lifeline(self._log_file),
+            "additional_config": Lifeline(self._log_file, None if cuda else prefer_vnni_product),
         }
 
     def _failure(self, error: Exception) -> str:

@@ -1,0 +1,63 @@
+"""vLLM's int8 product for AMX, used without AMX: it must be there, be chosen, and multiply right."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_voice.engines.inside_vllm import prefer_vnni_product
+from local_voice.lifeline import Lifeline
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("vllm")
+
+pytestmark = [
+    pytest.mark.models,  # imports the whole of vLLM
+    pytest.mark.skipif(
+        not (torch.cpu._is_vnni_supported() and torch.cpu._is_avx512_bf16_supported()),
+        reason="this CPU has no AVX-512 VNNI, so that vLLM's own choice holds",
+    ),
+]
+
+ARRIVE = """
+import pickle, sys
+pickle.loads(bytes.fromhex(sys.argv[1]))
+import torch
+from vllm.model_executor.kernels.linear.scaled_mm import cpu
+for n, k, dtype in (896, 4864, torch.int8), (900, 4864, torch.int8), (896, 4860, torch.int8):
+    print(cpu.check_cpu_sgl_kernel(n, k, dtype), file=sys.stderr)
+"""
+
+
+def test_where_the_lifeline_arrives_the_product_is_chosen_for_layers_that_suit_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lifeline = pickle.dumps(Lifeline(log, prefer_vnni_product)).hex()
+    subprocess.run([sys.executable, "-c", ARRIVE, lifeline], check=True)
+    said = [line for line in log.read_text().splitlines() if line in ("True", "False")]
+    assert said == ["True", "False", "False"]
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 16, 70])
+@pytest.mark.parametrize(("outputs", "inputs"), [(896, 4864), (1152, 896)])
+def test_the_product_is_that_of_the_quantized_numbers(tokens: int, outputs: int, inputs: int) -> None:
+    from vllm.platforms import current_platform
+
+    current_platform.import_kernels()
+    some = torch.Generator().manual_seed(tokens)
+    weight = torch.randint(-127, 128, (outputs, inputs), dtype=torch.int8, generator=some)
+    scale = torch.rand(outputs, generator=some) * 0.01
+    bias = torch.randn(outputs, generator=some)
+    spoken = torch.randn(tokens, inputs, generator=some).bfloat16()
+
+    packed = torch.ops._C.convert_weight_packed(weight)
+    product = torch.ops._C.int8_scaled_mm_with_quant(spoken, packed, scale, bias, torch.bfloat16, True)
+
+    largest = spoken.float().abs().amax(dim=1, keepdim=True)
+    quantized = (spoken.float() / (largest / 127)).round()
+    exact = (quantized.double() @ weight.double().T) * (largest / 127) * scale + bias
+    off = (product.double() - exact).abs() / exact.abs().max()
+    assert float(off.max()) < 0.004  # bfloat16 keeps 8 bits
