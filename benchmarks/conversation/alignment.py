@@ -229,10 +229,13 @@ def _resumed(assistant: Samples, stopped: int, take: Take, takes: Sequence[Take]
     if onset is None:
         return None
     skip = round(FADE_SECONDS * RATE)
-    first = max(stopped, onset - skip)
-    while onset > first and abs(assistant[onset - 1]) > 0:  # a fade-in begins below hearing
-        onset -= 1
     place = _place(assistant, onset + skip, takes)
-    if place is None or place[0] is not take or place[1] < skip:
+    if place is None or place[0] is not take:
         return None
-    return onset, place[1] - skip
+    audible = onset
+    while (
+        onset > stopped and abs(assistant[onset - 1]) > 0
+    ):  # a fade-in begins below hearing, as some words do
+        onset -= 1
+    sample = place[1] - skip - (audible - onset)
+    return (onset, sample) if sample >= 0 else None
