@@ -188,7 +188,7 @@ def stops_of(flags: list[str], count: int, scripted: str = "") -> list[Stop | No
     """Start a server, interrupt it, stop it."""
     server, url = start_server(["--llm.system_prompt", STORYTELLER, *flags], scripted)
     try:
-        asyncio.run(until_ready(url))
+        asyncio.run(until_ready(url, server))
         return asyncio.run(measure(url, count))
     finally:
         with contextlib.suppress(ProcessLookupError):

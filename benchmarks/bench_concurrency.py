@@ -216,7 +216,7 @@ def served(flags: list[str], *, scripted: str = "") -> Iterator[tuple[str, int]]
     """A server, its address and process."""
     server, url = start_server([*EVERYBODY, *flags], scripted)
     try:
-        asyncio.run(until_ready(url))
+        asyncio.run(until_ready(url, server))
         yield url, server.pid
     finally:
         with contextlib.suppress(ProcessLookupError):

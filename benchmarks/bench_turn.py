@@ -69,10 +69,12 @@ def start_server(flags: list[str], scripted: str = "") -> tuple[subprocess.Popen
     return subprocess.Popen(command, start_new_session=True, env=environment), f"http://127.0.0.1:{port}"
 
 
-async def until_ready(url: str) -> None:
-    """Wait for `/readyz`. Raises `TimeoutError`."""
+async def until_ready(url: str, server: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait for `/readyz`. Raises `TimeoutError`; ends the program when `server` has ended."""
     async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as http:
         while True:
+            if server is not None and server.poll() is not None:
+                sys.exit("The server did not start; it says why above.")
             try:
                 async with http.get(f"{url}/readyz") as response:
                     if response.status == 200:
@@ -131,7 +133,7 @@ def main() -> None:
     server, url = (None, args.url) if args.url else start_server(args.flags)
     started = time.perf_counter()
     try:
-        asyncio.run(until_ready(url))
+        asyncio.run(until_ready(url, server))
         warm_start = time.perf_counter() - started
         turns = asyncio.run(measure(url, (1 if args.quick else args.turns) + 1))
     finally:
