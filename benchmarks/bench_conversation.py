@@ -37,7 +37,7 @@ from faster_whisper import WhisperModel
 from benchmarks import report as reports
 from benchmarks.conversation import plan, voices
 from benchmarks.conversation.caller import Caller
-from benchmarks.conversation.heard_words import heard_words
+from benchmarks.conversation.heard_words import Hear, heard_words
 from benchmarks.conversation.judge import judge
 from benchmarks.conversation.kept import keep
 from benchmarks.conversation.script import Action, Call
@@ -67,7 +67,19 @@ async def engines(settings: Settings, *, real_llm: bool) -> AsyncIterator[tuple[
             yield assistant._engines, scripted
 
 
-async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm | None) -> Result:
+def hearing(settings: Settings) -> Hear:
+    """faster-whisper's own recogniser, with the time of every word."""
+    model = WhisperModel(str(ModelStore().path(settings.stt.model)), device="cpu", compute_type="int8")
+
+    async def hear(sound: Samples) -> list[Word]:
+        segments, _ = await asyncio.to_thread(model.transcribe, sound, language="en", word_timestamps=True)
+        words = [word for segment in segments for word in segment.words or ()]
+        return [Word(word.word.strip(), word.start, word.end) for word in words]
+
+    return hear
+
+
+async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm | None, hear: Hear) -> Result:
     """One conversation in real time, and the verdicts on it."""
     tapes = Tapes()
     ledger = Ledger(tapes)
@@ -77,13 +89,6 @@ async def converse(call: Call, settings: Settings, found: Any, llm: ScriptedLlm 
     await session.run()
     recording = caller.recording(session.conversation.history)
     result = Result(recording, ledger, judge(recording))
-
-    model = WhisperModel(str(ModelStore().path(settings.stt.model)), device="cpu", compute_type="int8")
-
-    async def hear(sound: Samples) -> list[Word]:
-        segments, _ = await asyncio.to_thread(model.transcribe, sound, language="en", word_timestamps=True)
-        words = [word for segment in segments for word in segment.words or ()]
-        return [Word(word.word.strip(), word.start, word.end) for word in words]
 
     result.heard = await heard_words(recording, result.verdicts, hear)
     return result
@@ -99,10 +104,11 @@ async def measure(
 ) -> tuple[list[Result], list[Point]]:
     """All calls, one after the other; then the thresholds, on `swept`."""
     results: list[Result] = []
+    hear = hearing(settings)
     async with engines(settings, real_llm=real_llm) as (found, llm):
         for call in calls:
             began = time.perf_counter()
-            results.append(await converse(call, settings, found, llm))
+            results.append(await converse(call, settings, found, llm, hear))
             if out is not None:
                 keep(results[-1], out)
             took = time.perf_counter() - began

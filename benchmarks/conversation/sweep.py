@@ -7,6 +7,7 @@ alone, asked once and released at 0.2 s or, below its threshold, at a timeout: L
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ TIMERS = tuple(round(0.1 * tenths, 1) for tenths in range(2, 21))
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 SMART_TURN_SECONDS = 0.2
 TIMEOUT_SECONDS = 1.6
+TOGETHER = 4
 WAITS = ("confident_seconds", "likely_seconds", "unfinished_seconds", "hold_seconds")
 
 Waits = Callable[[Pause], float]
@@ -81,7 +83,15 @@ def _scaled(settings: Settings, confident: float, patience: float) -> Settings:
 
 
 async def _all(heard: Sequence[Evidence], settings: Settings) -> list[Pause]:
-    return [pause for evidence in heard for pause in await replay(evidence, settings)]
+    # A few together, so that Smart Turn and the judgement are at work on others while Whisper hears one.
+    together = asyncio.Semaphore(TOGETHER)
+
+    async def one(evidence: Evidence) -> list[Pause]:
+        async with together:
+            return await replay(evidence, settings)
+
+    replays = await asyncio.gather(*map(one, heard))
+    return [pause for pauses in replays for pause in pauses]
 
 
 def _point(policy: str, setting: str, found: Sequence[Pause], settings: Settings) -> Point:
