@@ -429,6 +429,7 @@ class Conversation:
             self._overlap = None
             user.fixed.clear()
             user.cut_off = False
+            user.reply_ended()
         return self._transcribed(user, user.transcript, now) if user.transcript is not None else []
 
     # ---- the talk key, the button and the keyboard -----------------------------------------------------

@@ -44,6 +44,8 @@ class UserTurn:
     voiced_seconds: float = 0.0
     """Voice in the open segment."""
     _level_sum: float = 0.0
+    _under_reply: tuple[float, float] = (0.0, 0.0)
+    """`voiced_seconds` and `_level_sum` where the reply under which the segment began was over."""
 
     @property
     def text(self) -> str:
@@ -51,13 +53,21 @@ class UserTurn:
 
     @property
     def level(self) -> float:
-        """Mean loudness of the open segment's voice, dB; 0 without any."""
+        """Mean loudness of the open segment's voice, dB, from where no reply sounded if there is any of it;
+        0 without voice."""
+        seconds, total = self._under_reply
+        if self.voiced_seconds > seconds:
+            return (self._level_sum - total) / (self.voiced_seconds - seconds)
         return self._level_sum / self.voiced_seconds if self.voiced_seconds else 0.0
 
     def hear(self, window: VoiceActivity) -> None:
         """Count a window of voice."""
         self.voiced_seconds += window.seconds
         self._level_sum += window.level * window.seconds
+
+    def reply_ended(self) -> None:
+        """The reply under which the turn began is over: what is heard now can't be its echo."""
+        self._under_reply = (self.voiced_seconds, self._level_sum)
 
     def fix_segment(self, start: float) -> None:
         """Keep the open segment's words and begin another one."""
@@ -67,6 +77,7 @@ class UserTurn:
         self.typed = False
         self.under = (0, 0)
         self.voiced_seconds = self._level_sum = 0.0
+        self._under_reply = (0.0, 0.0)
 
     def go_on(self) -> None:
         """The user speaks again: everything known about the pause is void."""

@@ -198,6 +198,19 @@ def test_an_echo_or_a_television_that_outlasts_the_reply_is_no_turn(text, level)
     assert len(table.conversation.history) == 2
 
 
+def test_a_question_that_a_soft_echo_runs_into_is_the_users():
+    table = replying()
+    table.tell(EchoPossible(True))
+    table.hear("." * 3)
+    table.level = -20.0
+    table.hear("#" * 40)
+    table.tell(PlaybackEnded(1, 0, "Once upon a time there was a king.", interrupted=False))
+    table.level = 0.0
+    table.hear("#" * 20 + "..")
+    (draft,) = only(Draft, table.tell(FinalTranscript(2, 0, "There were cooking. What was his name?")))
+    assert draft.messages[-1].content.endswith("What was his name?")
+
+
 def test_a_recogniser_that_fails_under_a_reply_lets_it_go_on():
     table = replying()
     table.hear("#" * 8 + "..")
