@@ -50,6 +50,7 @@ from local_voice.events import (
 from local_voice.history import prompt
 from local_voice.reply import PlayoutWriter, prepare_reply
 from local_voice.settings import Settings
+from local_voice.shown import Shown
 from local_voice.speakable import Clause
 from local_voice.stages import (
     Caption,
@@ -137,9 +138,7 @@ class Session:
         self._over = False
         self._before = tuple(before)
         self._echo = False
-        self._shown: Message | None = None
-        """The newest message of the history, as far as its caption has been shown."""
-        self._caption: Caption | None = None
+        self._shown = Shown(self.conversation, transport.playout, self._notify)
         self._status = "listening"
         self._ended_because = ""
         """Why the newest turn was judged over."""
@@ -184,7 +183,7 @@ class Session:
                 probability = stream.probability(window)
                 seconds = vad.window / vad.sample_rate
                 self._tell(VoiceActivity(round(probability, 4), seconds, round(level(window), 1)))
-            self._caption_heard()
+            self._shown.heard()
 
     # ---- events in, commands out ----------------------------------------------------------------------
 
@@ -208,7 +207,7 @@ class Session:
         if isinstance(event, PlaybackStarted):
             self._playback_started(event)
         elif isinstance(event, PlaybackEnded):
-            self._playback_ended(event)
+            self._shown.reply_ended(event)
         elif isinstance(event, StageFailed):
             log.error("turn %d: %s failed: %s", event.turn, event.stage, event.reason)
             self._notify(Notice(event.reason))
@@ -217,7 +216,7 @@ class Session:
         for command in commands if not self._over else ():  # no new work for a user who has gone
             log.debug("%.3f s: %s %s", now, type(command).__name__, getattr(command, "why", ""))
             self._obey(command)
-        self._caption_message()
+        self._shown.history()
         if self.conversation.state != self._status:
             self._status = self.conversation.state
             self._notify(Status(self.conversation.state))
@@ -323,13 +322,13 @@ class Session:
         if command.final:
             self.timeline.mark("transcript", self._clock())
             tentative = self.conversation.tentative
-            self._caption_user(command, transcript.text)
+            self._shown.transcript(command, transcript.text)
             self._tell(FinalTranscript(*said))
             if tentative and self.conversation.state == "hearing":  # they were words after all
-                self._caption_user(command, transcript.text)
+                self._shown.transcript(command, transcript.text)
         else:
             self._tell(PartialTranscript(*said))
-            self._caption_user(command, transcript.text)
+            self._shown.transcript(command, transcript.text)
 
     async def _judge(self, command: PredictTurnEnd) -> None:
         sound = self._tape.between(command.start, command.end)
@@ -370,44 +369,10 @@ class Session:
         arrived = [at for end, at in self._arrivals if end <= last_voice + 1e-6]
         self.timeline.start(arrived[-1] if arrived else self._clock())
 
-    def _caption_user(self, command: Transcribe, text: str) -> None:
-        """Show the words of the turn so far. They are final when the reply is released, not before."""
-        if self.conversation.tentative:
-            return  # perhaps the assistant's own voice, or a cough
-        if (command.turn, command.revision) == (self.conversation.turn, self.conversation.revision):
-            whole = self.conversation.user_text(text)
-            if whole:
-                self._notify(Caption("user", command.turn, whole, final=False))
-
-    def _caption_message(self) -> None:
-        """What the user said is final when it enters the history."""
-        last = self.conversation.history[-1] if self.conversation.history else None
-        if last is not self._shown and last is not None and last.role == "user":
-            self._notify(Caption("user", self.conversation.turn, last.content, final=True))
-        self._shown = last
-
     def _playback_started(self, event: PlaybackStarted) -> None:
         self.timeline.mark("playback", self._clock())
         log.info("turn %d: %s; ended by %s", event.turn, self.timeline.line(), self._ended_because)
         self._notify(Timing(event.turn, self.timeline.since("last_voice")))
-
-    def _playback_ended(self, event: PlaybackEnded) -> None:
-        self._caption = None
-        if event.heard:
-            caption = Caption("assistant", event.turn, event.heard, final=True, interrupted=event.interrupted)
-            self._notify(caption)
-
-    def _caption_heard(self) -> None:
-        """Show the reply's words as they are heard."""
-        playout = self._transport.playout
-        if self._status != "speaking":
-            return
-        turn, revision = self.conversation.replying
-        text = playout.heard(turn, revision)
-        caption = Caption("assistant", turn, text, final=False)
-        if text and caption != self._caption:
-            self._caption = caption
-            self._notify(caption)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

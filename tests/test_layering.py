@@ -52,7 +52,7 @@ FLOORS = (
         "model_fit",
         "voice_graph",
     },
-    {"chosen_voice", "reply", "session"},
+    {"chosen_voice", "reply", "session", "shown"},
     {
         "assistant",
         "ask",
