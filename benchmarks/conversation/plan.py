@@ -79,7 +79,6 @@ def _dealt(number: int, voice: str) -> Iterator[Scenario]:
     """What the synthetic caller `number` goes through."""
     count = len(SYNTHESISERS)
     rng = np.random.default_rng(number)
-    yield plain(number, voice)
     for index in range(number, len(PAUSES), count):
         yield pause(index, voice)
     for index in range(number, len(ANSWERS), count):
@@ -124,18 +123,19 @@ def _dealt(number: int, voice: str) -> Iterator[Scenario]:
 
 
 def offline() -> list[list[Action]]:
-    """More of what is said in turn, for thresholds alone: every sentence in two more voices."""
+    """More of what is said in turn, for thresholds alone: every sentence in two more voices, plain questions,
+    which open most scenarios of the calls, in one."""
     stretches: list[list[Action]] = []
     for shift in (2, 4):
         for number in range(len(PAUSES)):
             voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
             stretches.append(list(pause(number, voice, longer=shift // 2).actions))
-        for number in range(len(QUESTIONS)):
-            voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
-            stretches.append(list(plain(number, voice).actions))
         for number in range(len(ANSWERS)):
             voice = SYNTHESISERS[(number + shift) % len(SYNTHESISERS)]
             stretches.append(list(short_answer(number, voice).actions))
+    for number in range(len(QUESTIONS)):
+        voice = SYNTHESISERS[(number + 2) % len(SYNTHESISERS)]
+        stretches.append(list(plain(number, voice).actions))
     return stretches
 
 
