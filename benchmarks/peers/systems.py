@@ -274,8 +274,12 @@ def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
 
 
 SYSTEMS = {
-    "local-voice": System(ours, None, "all in one command, vLLM in it"),
-    "local-voice, vLLM's server": System(ours_behind_a_url, None, "the model where the peers have it"),
+    "local-voice": System(
+        ours, None, "all in one command, vLLM in it, with its int8 product for AMX where the CPU has VNNI"
+    ),
+    "local-voice, vLLM's server": System(
+        ours_behind_a_url, None, "the model where the peers have it, as vLLM comes"
+    ),
     "Pipecat": System(
         pipecat,
         PIPECAT,
