@@ -263,6 +263,14 @@ async def test_a_client_s_report_of_what_it_played_is_mapped_to_the_very_sample(
             assert transport._far_end._played == known
 
 
+async def test_a_report_of_what_was_played_says_nothing_before_it_is_known_what_was_sent():
+    transport = WebRtcTransport(RTCPeerConnection(RTCConfiguration(iceServers=[])))
+    for timestamp in (0, 960, 2_485_316_412):
+        transport._on_message(f'{{"type": "played", "timestamp": {timestamp}}}')
+    assert (transport._far_end.source, transport._far_end.ignored) == ("assumed", 0)
+    await transport.close("the test is over")
+
+
 @doors
 async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_breaks_nothing():
     ear = Ear()

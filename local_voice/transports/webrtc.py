@@ -146,8 +146,9 @@ class WebRtcTransport:
         self._pressed: deque[float] = deque(maxlen=MOST_PRESSES)
         """When its last presses came."""
         self.ignored_presses = 0
-        self._sent = (0, 0)
-        """RTP timestamp of a frame that has been sent, and the sample at which it begins."""
+        self._sent: tuple[int, int] | None = None
+        """RTP timestamp of a frame that has been sent, and the sample at which it begins; None until the
+        second frame is made, which is when the first one's is known."""
         self._far_end = FarEnd(RATE)
         self._delay_source = self._far_end.source
         self._echo_path = EchoPath(echo, RATE) if echo is not None else None
@@ -283,6 +284,8 @@ class WebRtcTransport:
         loop.call_soon(self.on_control, control)
 
     def _on_played(self, played: Played) -> None:
+        if self._sent is None:
+            return
         sample, ignored = sample_of(played.timestamp, *self._sent), self._far_end.ignored
         self._far_end.reported(sample, played.latency)
         self._set_delay()
