@@ -85,7 +85,11 @@ def cuda_libraries() -> dict[str, str]:
 def running(
     command: list[str], ready: str, log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A server in a process group of its own, until `ready` answers. Raises `PeerError`."""
+    """A server in a process group of its own, until `ready` answers. Raises `PeerError`.
+
+    From here on SIGTERM ends this program as an exception does, so that it takes the server along.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
