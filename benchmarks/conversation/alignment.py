@@ -228,14 +228,12 @@ def _resumed(assistant: Samples, stopped: int, take: Take, takes: Sequence[Take]
     onset = _next_sound(assistant, stopped)
     if onset is None:
         return None
-    skip = round(FADE_SECONDS * RATE)
-    place = _place(assistant, onset + skip, takes)
-    if place is None or place[0] is not take:
+    start = onset
+    # A fade-in begins below hearing, as some words do.
+    while start > stopped and abs(assistant[start - 1]) > 0:
+        start -= 1
+    at = max(onset, start + round(FADE_SECONDS * RATE))
+    place = _place(assistant, at, takes)
+    if place is None or place[0] is not take or place[1] < at - start:
         return None
-    audible = onset
-    while (
-        onset > stopped and abs(assistant[onset - 1]) > 0
-    ):  # a fade-in begins below hearing, as some words do
-        onset -= 1
-    sample = place[1] - skip - (audible - onset)
-    return (onset, sample) if sample >= 0 else None
+    return start, place[1] - (at - start)
