@@ -190,14 +190,15 @@ def _hold(turn: TurnSettings, evidence: Evidence) -> str:
     if hold := last_word_holds(text, language):
         sounds_done = evidence.completion is not None and evidence.completion >= turn.confident_probability
         return "" if sounds_done and is_question_with_particle(text, language) else hold
-    if evidence.asked_for == "none" and (hold := clause_is_open(text, language)):
-        return hold
-    return list_is_open(text, language)
+    return clause_is_open(text, language) if evidence.asked_for == "none" else ""
 
 
 def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
     """0: surely done, 1: probably done, 2: its words only are, 3: sounds unfinished; and why."""
     text, language, asked_for = evidence.text, evidence.language, evidence.asked_for
+    # No hold: of 9 ends that waited 2.4 s for another item, 5 were Whisper's mishearings.
+    if open_list := list_is_open(text, language):
+        return 3, open_list
     if asked_for == "yes_no" and answers_it(text, asked_for, language):
         return 0, "answers the question"
     if asked_for in ("digits", "spelling", "list") or digits_running(text):

@@ -109,7 +109,7 @@ class TurnSettings(Section):
     doubtful_seconds: Seconds = 1.088
     """Silence that ends a turn whose words are a complete sentence but sound unfinished."""
     unfinished_seconds: Seconds = 1.696
-    """Silence that ends a turn that sounds unfinished."""
+    """Silence that ends a turn that sounds unfinished, or a list without its last item."""
     hold_seconds: Seconds = 2.4
     """Silence that ends a turn whose last word can't be its last, like "the", "to" or "um"."""
     confident_probability: Probability = 0.9

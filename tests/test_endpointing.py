@@ -89,7 +89,7 @@ TURN = TurnSettings()
         (Evidence(0.2, text="Twelve.", asked_for="open"), TURN.likely_seconds),
         (Evidence(0.98, text="If it rains tomorrow."), TURN.hold_seconds),
         (Evidence(0.98, text="After the meeting.", asked_for="open"), TURN.confident_seconds),
-        (Evidence(0.98, text="Pack my shoes, my coat."), TURN.hold_seconds),
+        (Evidence(0.98, text="Pack my shoes, my coat."), TURN.unfinished_seconds),
         (Evidence(0.6, usual_pause=0.8), 0.9),
         (Evidence(0.6, usual_pause=5.0), TURN.unfinished_seconds),
         (Evidence(0.95, usual_pause=5.0), TURN.confident_seconds),
