@@ -161,11 +161,16 @@ def doubt(hypothesis: Hypothesis) -> Doubt | None:
         return "silence"
     if " ".join(words) in _BLOCKED and (hypothesis.no_speech > 0.4 or unsure < -1.2):
         return "silence"
-    half = len(words) // 2
-    doubled = len(words) >= 4 and words[:half] == words[half:]
-    if hypothesis.runaway or doubled or compression_ratio(hypothesis.text) > 2.4:
+    if hypothesis.runaway or _ends_twice(words) or compression_ratio(hypothesis.text) > 2.4:
         return "silence" if hypothesis.no_speech > 0.4 else "runaway"
     return None
+
+
+def _ends_twice(words: Sequence[str]) -> bool:
+    """All of it is one phrase said twice, or it ends in five words and more said twice."""
+    half = len(words) // 2
+    sizes = [size for size in range(2, half + 1) if size >= 5 or 2 * size == len(words)]
+    return any(words[-2 * size : -size] == words[-size:] for size in sizes)
 
 
 def _bare_words(text: str) -> list[str]:

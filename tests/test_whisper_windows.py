@@ -97,6 +97,9 @@ def heard(text: str, log_probability: float = -0.5, no_speech: float = 0.1, **mo
     return Hypothesis(text, len(text.split()) + 1, log_probability, no_speech, **more)
 
 
+MOON = "Tell me how far away the moon is."
+
+
 @pytest.mark.parametrize(
     ("hypothesis", "verdict"),
     [
@@ -105,6 +108,7 @@ def heard(text: str, log_probability: float = -0.5, no_speech: float = 0.1, **mo
         (heard("Okay.", -1.36, 0.37), None),
         (heard("8 of spades, 4 of close, 7 of hearts", -0.42, 0.76), None),
         (heard("No, no, no."), None),
+        (heard("Well, how do I, how do I"), None),
         # Measured on hiss, hum, clicks, breath and thumps.
         (heard("you", -0.76, 0.99), "silence"),
         (heard("Thank you.", -0.86, 0.73), "silence"),
@@ -116,6 +120,7 @@ def heard(text: str, log_probability: float = -0.5, no_speech: float = 0.1, **mo
         # Loops in short windows.
         (heard("Yes.", -0.13, 0.05, runaway=True), "runaway"),
         (heard("10 of clubs 10 of clubs", -0.85, 0.02), "runaway"),
+        (heard(f"Before you answered that. {MOON} Before you answered that. {MOON} {MOON}"), "runaway"),
         (heard("ha" * 60), "runaway"),
     ],
 )
