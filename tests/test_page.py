@@ -300,10 +300,20 @@ async def test_a_refused_microphone_is_said_and_no_call_is_made(tmp_path):
 
 
 @doors
+async def test_a_browser_without_webrtc_is_told_so():
+    async with serving(Script()) as server, open_page(server.url) as page:
+        await page.page.evaluate("delete window.RTCPeerConnection")
+        await page.page.locator("#talk:enabled").click()
+        await page.wait_for_state("idle")
+        assert "has no WebRTC" in await page.error()
+
+
+@doors
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("NotFoundError", "No microphone was found"),
+        ("OverconstrainedError", "No microphone was found"),
         ("NotReadableError", "another program may be using it"),
         ("AbortError", "t be used: broken"),
     ],

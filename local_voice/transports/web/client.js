@@ -76,6 +76,11 @@ export class LocalVoice extends EventTarget {
     this.#trouble("");
     this.#to("connecting");
     try {
+      if (!window.RTCPeerConnection) {
+        throw new Sentence(
+          "This browser has no WebRTC, which carries the voices: open the page in a current Chromium, Firefox or Safari.",
+        );
+      }
       run.microphone = listen ? await openMicrophone(this.#choices.microphone) : silence();
       if (this.#run !== run) return this.#free(run);
       this.#watchMicrophone(run);

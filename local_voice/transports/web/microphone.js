@@ -14,6 +14,7 @@ export async function openMicrophone(device = "") {
     );
   }
   const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+  const missing = "No microphone was found: plug one in, then press Talk. Or write your message below.";
   try {
     // A device that was chosen once and is gone gives way to the system's own.
     return await navigator.mediaDevices.getUserMedia({
@@ -25,7 +26,8 @@ export async function openMicrophone(device = "") {
         NotAllowedError:
           "The microphone was refused: allow it for this page in the browser’s address bar, then press Talk. " +
           "Or write your message below.",
-        NotFoundError: "No microphone was found: plug one in, then press Talk. Or write your message below.",
+        NotFoundError: missing,
+        OverconstrainedError: missing, // what WebKit says where there is none at all
         NotReadableError: "The microphone can’t be opened: another program may be using it. Close it, then press Talk.",
       }[error.name] ?? `The microphone can’t be used: ${error.message}`,
     );
