@@ -1,7 +1,9 @@
-"""vLLM's int8 product for AMX, used without AMX: it must be there, be chosen, and multiply right."""
+"""vLLM's int8 product for AMX, used without AMX: it must be there, be chosen, and multiply right. And its
+tokenizers, lent from one engine to the next."""
 
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -9,19 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from local_voice.engines.inside_vllm import prefer_vnni_product
+from local_voice.engines.inside_vllm import prefer_vnni_product, share_tokenizers
 from local_voice.lifeline import Lifeline
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("vllm")
 
-pytestmark = [
-    pytest.mark.models,  # imports the whole of vLLM
-    pytest.mark.skipif(
-        not (torch.cpu._is_vnni_supported() and torch.cpu._is_avx512_bf16_supported()),
-        reason="this CPU has no AVX-512 VNNI, so that vLLM's own choice holds",
-    ),
-]
+pytestmark = pytest.mark.models  # imports the whole of vLLM
+vnni = pytest.mark.skipif(
+    not (torch.cpu._is_vnni_supported() and torch.cpu._is_avx512_bf16_supported()),
+    reason="this CPU has no AVX-512 VNNI, so that vLLM's own choice holds",
+)
 
 ARRIVE = """
 import pickle, sys
@@ -33,6 +33,7 @@ for n, k, dtype in (896, 4864, torch.int8), (900, 4864, torch.int8), (896, 4860,
 """
 
 
+@vnni
 def test_where_the_lifeline_arrives_the_product_is_chosen_for_layers_that_suit_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     lifeline = pickle.dumps(Lifeline(log, prefer_vnni_product)).hex()
@@ -41,6 +42,7 @@ def test_where_the_lifeline_arrives_the_product_is_chosen_for_layers_that_suit_i
     assert said == ["True", "False", "False"]
 
 
+@vnni
 @pytest.mark.parametrize("tokens", [1, 3, 16, 70])
 @pytest.mark.parametrize(("outputs", "inputs"), [(896, 4864), (1152, 896)])
 def test_the_product_is_that_of_the_quantized_numbers(tokens: int, outputs: int, inputs: int) -> None:
@@ -61,3 +63,30 @@ def test_the_product_is_that_of_the_quantized_numbers(tokens: int, outputs: int,
     exact = (quantized.double() @ weight.double().T) * (largest / 127) * scale + bias
     off = (product.double() - exact).abs() / exact.abs().max()
     assert float(off.max()) < 0.004  # bfloat16 keeps 8 bits
+
+
+def test_engines_of_a_model_share_the_tokenizers_that_were_copied_for_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import TokenizersBackend
+    from vllm.renderers import hf
+    from vllm.tokenizers.hf import get_cached_tokenizer, maybe_make_thread_pool
+
+    def tokenizer(model: str, words: list[str]) -> TokenizersBackend:
+        known = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token=words[0]))
+        known.pre_tokenizer = pre_tokenizers.Whitespace()
+        return get_cached_tokenizer(TokenizersBackend(tokenizer_object=known, name_or_path=model))
+
+    monkeypatch.setattr(hf, "maybe_make_thread_pool", maybe_make_thread_pool)
+    share_tokenizers()
+    share_tokenizers()
+    one, other = tokenizer("one", ["?", "good", "day"]), tokenizer("other", ["?", "day", "good"])
+    first, again, third = copy.copy(one), copy.copy(one), copy.copy(other)
+    hf.maybe_make_thread_pool(first, 2)
+    hf.maybe_make_thread_pool(third, 2)
+    copies: list[object] = []
+    monkeypatch.setattr(copy, "deepcopy", copies.append)
+    hf.maybe_make_thread_pool(again, 2)
+    assert [lent.encode("good day") for lent in (first, again, third)] == [[1, 2], [1, 2], [2, 1]]
+    assert not copies

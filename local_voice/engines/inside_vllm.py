@@ -1,13 +1,16 @@
-"""The place where vLLM is slower than it need be, changed from inside its own processes.
+"""The places where vLLM 0.32 does more than it need, changed from inside.
 
-vLLM 0.32 has two int8 matrix products for x86. The one that quantizes, packs and multiplies in one call is
+It has two int8 matrix products for x86. The one that quantizes, packs and multiplies in one call is
 used only where the CPU has AMX, though it runs as well on AVX-512 VNNI; benchmarks/NOTES.md has the times
 of both. They mean the same: both quantize every token by its largest value and sum in 32-bit integers.
+
+And it copies the tokenizer twice for each engine. While it does, Python runs nothing else, so that a restart
+would be heard; and a cache of its own (`func_utils._supports_kw`) keeps the copies of dead engines.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -31,3 +34,27 @@ def prefer_vnni_product() -> None:
         return suits_amx(n, k, dtype) or (dtype == torch.int8 and k % 32 == 0 and n % 16 == 0)
 
     cpu.check_cpu_sgl_kernel = suits
+
+
+def share_tokenizers() -> None:
+    """Let each engine borrow from the tokenizers that were copied for the first one of its model.
+
+    For the process that makes engines, before it makes one; again does nothing. vLLM's pool lends each of its
+    copies to one thread at a time and makes more when they are all out, so engines may share it.
+    """
+    from vllm.renderers import hf
+    from vllm.tokenizers.hf import maybe_make_thread_pool
+
+    if hf.maybe_make_thread_pool is not maybe_make_thread_pool:
+        return
+    # vLLM puts a pool into a class, and that class onto the tokenizer it is given.
+    pools: dict[str, type] = {}
+
+    def lend(tokenizer: Any, copies: int = 1) -> Any:
+        model = tokenizer.name_or_path
+        if model not in pools:
+            pools[model] = type(maybe_make_thread_pool(tokenizer, copies))
+        tokenizer.__class__ = pools[model]
+        return tokenizer
+
+    hf.maybe_make_thread_pool = lend

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import gc
 import logging
 import multiprocessing
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from local_voice.engines.inside_vllm import prefer_vnni_product
+from local_voice.engines.inside_vllm import prefer_vnni_product, share_tokenizers
 from local_voice.events import Message
 from local_voice.lifeline import Family, Lifeline
 from local_voice.model_fit import GIB, require_memory, require_model
@@ -306,10 +305,11 @@ class VllmEngine:
             raise StartupError(self._failure(error)) from error
         finally:
             self._building = False
+        from vllm.tokenizers import cached_tokenizer_from_config
+
         self._family = Family(core.pid for core in self._cores() if core.pid is not None)
-        if self._tokenizer is None:
-            # A copy, because vLLM's renderer uses its own on other threads.
-            self._tokenizer = copy.deepcopy(self._built.get_tokenizer())
+        # The one of which vLLM's renderer uses copies on other threads.
+        self._tokenizer = cached_tokenizer_from_config(self._built.model_config)
         if getattr(self._tokenizer, "chat_template", "") is None:
             raise StartupError(
                 f"{self._model} has no chat template, so it can't converse; choose an instruct model."
@@ -334,6 +334,7 @@ class VllmEngine:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        share_tokenizers()
         if self._closing:  # importing takes seconds, and nobody wants the engine any more
             raise StartupError("The language model was not started.")
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()))
