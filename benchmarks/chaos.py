@@ -1,6 +1,6 @@
 """What breaks while people talk, on the real parts and from outside: what is heard, and when all is well.
 
-    python -m benchmarks.chaos [--minutes 1] [--only engine,disk,neighbour] [--json FILE] [--quick]
+    python -m benchmarks.chaos [--minutes 1] [--only engine,disk,neighbour,crowd] [--json FILE] [--quick]
 
 Starts `local-voice serve` and calls it over WebRTC. What can't be done from outside (a recogniser that
 raises, a voice that hangs, a clock that jumps) is in `tests/test_chaos.py`, on scripts.
@@ -12,7 +12,8 @@ reply that the model wrote again, for a caller who asks anew after each of so ma
 longest time in which no packet of sound came from the server, as everybody hears it.
 disk: the file of a recording can't grow any more (RLIMIT_FSIZE on the running server). `told`: until the
 page says that it is no longer recorded. `before`, `after`: from the last voiced sample to the reply.
-neighbour: somebody else's latency, alone and beside each client of `nuisance.py`, for so many minutes each.
+neighbour: somebody else's latency beside each client of `nuisance.py`, for so many minutes each; before it,
+alone, for two at most. crowd: the same beside all of them at once.
 
 `memory` is MiB of all the server's processes. Exit code 1 where somebody was left without a reply.
 """
@@ -44,7 +45,7 @@ from local_voice.audio import AudioChunk, read_wav
 from local_voice.lifeline import children
 from local_voice.sentences import SENTENCES
 
-KINDS = ("engine", "disk", "neighbour")
+KINDS = ("engine", "disk", "neighbour", "crowd")
 STORY = "Please tell me a long story about a lighthouse."
 INTO_SECONDS = 0.5
 SORRY_SECONDS = 40.0
@@ -54,6 +55,7 @@ REPLY_SECONDS = 30.0
 PAUSE_SECONDS = 0.7
 LONG_PAUSE_SECONDS = 4.0
 """In a reply that breaks; longer than any hole."""
+ALONE_SECONDS = 120.0
 SETTLE_SECONDS = 4.0
 """After a call, until its memory has been given back."""
 ROOM_BYTES = 50_000
@@ -233,30 +235,38 @@ def break_disk(report: Report, flags: list[str], scripted: str, turns: int) -> b
 # ---- a neighbour ---------------------------------------------------------------------------------------
 
 
-async def beside(url: str, what: str, seconds: float) -> tuple[list[tuple[float, float | None]], str]:
-    """Somebody's turns beside such a neighbour, and what the neighbour did."""
+async def beside(
+    url: str, ways: Sequence[str], seconds: float
+) -> tuple[list[tuple[float, float | None]], list[str]]:
+    """Somebody's turns beside such neighbours, and what each of those did."""
     questions = asked(*QUESTIONS[:ASKED])
     turns: list[tuple[float, float | None]] = []
-    nuisance = [sys.executable, "-m", "benchmarks.nuisance", what, url, "--seconds", str(seconds)]
-    command = ["true"] if what == "nobody" else nuisance
-    neighbour = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    neighbours = [await nuisance(way, url, seconds) for way in ways]
     async with calling(url) as caller:
-        await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbour is there
+        await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbours are there
         end = time.monotonic() + seconds - 4.0
         while time.monotonic() < end or not turns:
             turns.append(await ask(caller, questions[len(turns) % len(questions)]))
-    did = json.loads((await neighbour.communicate())[0] or "{}")
-    return turns, ", ".join(f"{count} {name}" for name, count in did.items() if count)
+    did = [json.loads((await neighbour.communicate())[0] or "{}") for neighbour in neighbours]
+    return turns, [", ".join(f"{count} {name}" for name, count in one.items() if count) for one in did]
 
 
-def misbehave(report: Report, flags: list[str], scripted: str, seconds: float, ways: Sequence[str]) -> bool:
+async def nuisance(way: str, url: str, seconds: float) -> asyncio.subprocess.Process:
+    command = [sys.executable, "-m", "benchmarks.nuisance", way, url, "--seconds", str(seconds)]
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+
+def misbehave(
+    report: Report, flags: list[str], scripted: str, seconds: float, company: Sequence[Sequence[str]]
+) -> bool:
     """Whether everybody else always got a reply."""
     well = True
     with served(flags, scripted=scripted) as (url, server):
-        for what in ways:
+        for ways in ((), *company):
             before = memory(server)
-            turns, did = asyncio.run(beside(url, what, seconds))
-            row = {"voice_to_voice": took(turns), "no_reply": silent(turns), "neighbour": did}
+            turns, did = asyncio.run(beside(url, ways, seconds if ways else min(seconds, ALONE_SECONDS)))
+            row = {"voice_to_voice": took(turns), "no_reply": silent(turns), "neighbour": "; ".join(did)}
+            what = " and ".join(ways) or "nobody"
             report.row(f"beside {what}", **row, memory_before=before, memory_after=memory(server))
             well = well and not silent(turns).value
     return well
@@ -266,19 +276,20 @@ def main() -> int:
     """Command line."""
     made = parser(__doc__, quick="scripts instead of models, so no engine; one neighbour for 4 s")
     made.add_argument("--minutes", type=float, default=1.0, help="beside each neighbour (default: 1)")
-    made.add_argument("--only", default=",".join(KINDS), help="some of engine, disk, neighbour")
+    made.add_argument("--only", default=",".join(KINDS), help="some of engine, disk, neighbour, crowd")
     args = made.parse_args()
     seconds, scripted = (4.0, ",".join(ENGINES)) if args.quick else (args.minutes * 60, "")
     flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
-    ways = ["flood"] if args.quick else ["nobody", *WAYS]
-    kinds = [kind for kind in args.only.split(",") if kind != "engine" or not args.quick]
+    company = [(way,) for way in (["flood"] if args.quick else WAYS)]
+    kinds = [kind for kind in args.only.split(",") if not args.quick or kind in ("disk", "neighbour")]
     report = Report(
         "chaos: what breaks while people talk", {"seconds": seconds, "engines": scripted or "real"}
     )
     well = [
         "engine" not in kinds or break_engine(report, flags),
         "disk" not in kinds or break_disk(report, flags, scripted, 1 if args.quick else 5),
-        "neighbour" not in kinds or misbehave(report, flags, scripted, seconds, ways),
+        "neighbour" not in kinds or misbehave(report, flags, scripted, seconds, company),
+        "crowd" not in kinds or misbehave(report, flags, scripted, seconds, [tuple(WAYS)]),
     ]
     report.finish(args.json, args.plot)
     return 0 if all(well) else 1
