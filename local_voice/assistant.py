@@ -78,6 +78,7 @@ class Assistant:
         self._stack = AsyncExitStack()
         self._engines: Engines
         self._queued: dict[str, Queued] = {}
+        self._voices: Piper | None = None
 
     async def __aenter__(self) -> Self:
         """Raises `StartupError` with a sentence that says what to do."""
@@ -136,6 +137,14 @@ class Assistant:
         """Jobs that wait for each engine, by its name; empty until the engines are there."""
         return {name: engine.waiting for name, engine in self._queued.items()}
 
+    def find_voices(self) -> tuple[str, ...]:
+        """Let new conversations choose among the voices that are installed by now; those that are new."""
+        if self._voices is None:
+            return ()
+        before = self._voices.names
+        self._voices.offer(_other_voices(ModelStore(), self.settings.tts.model))
+        return tuple(name for name in self._voices.names if name not in before)
+
     async def listen_to(self, sound: AudioChunk) -> Transcript:
         """The words in a piece of sound, outside any conversation."""
         resampler = Resampler(sound.sample_rate, SPEECH_RATE)
@@ -168,7 +177,7 @@ class Assistant:
             group.create_task(self._enter("voice", tts))
         apologies = {text: await self._render(tts, text) for text in SENTENCES}
         await llm.warm([Message("system", settings.llm.system_prompt), Message("user", "Hello.")])
-        self._queued = queued
+        self._queued, self._voices = queued, tts
         return Engines(vad, turn, stt, llm, tts, apologies, speakers=tts)
 
     async def _enter(self, step: str, engine: Engine) -> None:

@@ -117,5 +117,7 @@ def _reload(load: Callable[[], Settings], assistant: Assistant, server: Server) 
     assistant.settings = found
     server.apply(found.server)
     log.info("settings read again; changed: %s", ", ".join(changed) or "nothing")
+    if voices := assistant.find_voices():
+        log.info("voices that can be chosen now: %s", ", ".join(voices))
     if waiting:
         log.warning("these need a restart: %s", ", ".join(waiting))

@@ -160,8 +160,10 @@ class TextToSpeech(Engine, Speaker, Protocol):
 class Speakers(Protocol):
     """An engine with more than one voice, or more than one speed."""
 
-    names: tuple[str, ...]
-    """Voices that can be had, the usual one first."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Voices that can be had, the usual one first."""
+        ...
 
     async def speaker(self, manner: Manner) -> Speaker:
         """Who speaks like that, for as long as it is held; nobody else's speaker changes.

@@ -20,7 +20,9 @@ from fakes import (
     tone,
 )
 
+from local_voice import assistant
 from local_voice.assistant import _other_voices
+from local_voice.engines.piper import Piper
 from local_voice.events import StopSpeaking
 from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
@@ -243,3 +245,16 @@ def test_the_voices_of_the_page_are_those_that_are_installed_and_whole(caplog):
 
     assert _other_voices(Store(), "joe") == {"amy": Path("/amy.onnx")}
     assert "won't offer the voice broken: broken.onnx is damaged" in caplog.text
+
+
+def test_a_voice_that_was_pulled_since_the_start_can_be_chosen_once_it_is_looked_for(monkeypatch):
+    found = {"amy": Path("/amy.onnx")}
+    monkeypatch.setattr(assistant, "_other_voices", lambda store, usual: found)
+    settings = Settings()
+    one = assistant.Assistant(settings)
+    assert one.find_voices() == ()  # not loaded yet
+    one._voices = Piper(Path("/joe.onnx"), settings.tts, found)
+    assert one.find_voices() == ()
+    found["tim"] = Path("/tim.onnx")
+    assert one.find_voices() == ("tim",)
+    assert one._voices.names == (settings.tts.model, "amy", "tim")

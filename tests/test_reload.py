@@ -42,10 +42,13 @@ def test_all_that_is_called_live_or_settled_is_a_setting():
 
 
 class Loaded:
-    """An assistant that has settings and nothing else."""
+    """An assistant that has settings, and finds a voice."""
 
     def __init__(self) -> None:
         self.settings = Settings()
+
+    def find_voices(self) -> tuple[str, ...]:
+        return ("amy",)
 
 
 def test_a_file_that_is_broken_changes_nothing_and_is_said(caplog):
@@ -70,6 +73,7 @@ def test_new_settings_count_for_the_assistant_and_the_door(caplog):
     assert b"local_voice_sessions_limit 9.0" in server.metrics.text()
     assert "changed: server.max_sessions" in caplog.text
     assert "need a restart: server.tls" in caplog.text
+    assert "can be chosen now: amy" in caplog.text
 
 
 @pytest.mark.parametrize("terminal", [False, True])

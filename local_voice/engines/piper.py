@@ -79,8 +79,6 @@ class Piper:
         self.sample_rate = 22_050
         """Hz; the usual voice's own once it is loaded."""
         self._others = dict(others or {})
-        self.names = (Path(settings.model).name.removesuffix(".onnx"), *self._others)
-        """Of all voices, the usual one first."""
         self._path = model_path
         self._settings = settings
         self._worker = Worker("piper", patience=PATIENCE_SECONDS)
@@ -113,6 +111,15 @@ class Piper:
     async def _close(self) -> None:
         await self._loader.close()
         await self._worker.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all voices, the usual one first."""
+        return (Path(self._settings.model).name.removesuffix(".onnx"), *self._others)
+
+    def offer(self, others: Mapping[str, Path]) -> None:
+        """These may be chosen from now on, besides the usual one. Whoever speaks with another goes on."""
+        self._others = dict(others)
 
     @property
     def waiting(self) -> int:
