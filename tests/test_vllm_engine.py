@@ -43,9 +43,7 @@ class FakeVllm:
         self.asked: list[Any] = []
         self.closed = False
         self.renderer = self
-
-    def get_tokenizer(self) -> Any:
-        return SimpleNamespace(encode=lambda text, add_special_tokens: text.split(), chat_template="{}")
+        self.model_config = None
 
     async def render_chat_async(self, chats: list[Any], params: Any) -> Any:
         assert params.chat_template_kwargs == {"add_generation_prompt": True, "enable_thinking": False}
@@ -93,6 +91,8 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
         RequestOutputKind=SimpleNamespace(DELTA="delta"),
         RepetitionDetectionParams=lambda **given: given,
     )
+    tokenizer = SimpleNamespace(encode=lambda text, add_special_tokens: text.split(), chat_template="{}")
+    install("vllm.tokenizers", cached_tokenizer_from_config=lambda config: tokenizer)
     install("vllm.renderers.params", ChatParams=lambda **given: SimpleNamespace(**given))
     install(
         "vllm.v1.engine.exceptions", EngineDeadError=EngineDeadError, EngineGenerateError=EngineGenerateError
@@ -262,6 +262,55 @@ def test_a_dead_engine_is_replaced_and_warmed(tmp_path: Path, caplog: pytest.Log
     assert told[0] == "the language model is being restarted: its process died"
     assert "no memory yet" in told[1]
     assert told[2].startswith("the language model is back after")
+
+
+@pytest.mark.usefixtures("vllm")
+@pytest.mark.parametrize("trouble", ["the log is gone", "it can't be stopped", "an error of its own"])
+def test_whatever_goes_wrong_at_a_restart_it_is_tried_again_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    async def main() -> None:
+        first, second, third = FakeVllm(), FakeVllm("Back."), FakeVllm("Again.")
+        if trouble == "an error of its own":
+            second.script = (ValueError("what vLLM lets through"),)
+        async with Scripted(tmp_path, first, RuntimeError("no memory yet"), second, third) as engine:
+            if trouble == "the log is gone":
+                engine._log_file.unlink()
+            if trouble == "it can't be stopped":
+                first.shutdown = refuse  # type: ignore[method-assign]
+            first.errored = True
+            await until(lambda: not engine.ready)
+            await until(lambda: engine.ready)
+            second.script = ("Back.",)
+            assert await reply(engine) == "Back."
+            second.errored = True
+            await until(lambda: not engine.ready)
+            await until(lambda: engine.ready)
+            assert await reply(engine) == "Again."
+
+    def refuse(timeout: float) -> None:
+        raise OSError("no descriptors")
+
+    virtual(main)
+    told = "no descriptors" if trouble == "it can't be stopped" else "no memory yet"
+    assert told in caplog.text
+
+
+@pytest.mark.usefixtures("vllm")
+def test_what_an_engine_died_of_is_not_why_the_next_one_did_not_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        first = FakeVllm()
+        async with Scripted(tmp_path, first, RuntimeError("see the log"), FakeVllm()) as engine:
+            engine._log_file.write_text("Traceback\nRuntimeError: CUDA error: illegal memory access\n")
+            first.errored = True
+            await until(lambda: not engine.ready)
+            await until(lambda: engine.ready)
+
+    virtual(main)
+    assert "did not start: see the log." in caplog.text
+    assert "CUDA error" not in caplog.text
 
 
 @pytest.mark.usefixtures("vllm")

@@ -70,6 +70,8 @@ class VllmEngine:
         self._family = Family(())
         self._tokenizer: Any = None
         self._log_file = Path()
+        self._log_begins = 0
+        """Bytes of it that engines before this one wrote."""
         self._keeper: asyncio.Task[None] | None = None
         self._suspect = asyncio.Event()
         self._numbers = count()
@@ -156,7 +158,7 @@ class VllmEngine:
     async def _stream(
         self, messages: Sequence[Message], params: SamplingParams, first_token_seconds: float
     ) -> AsyncGenerator[str, None]:
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         engine = self._engine
         if engine is None or self._closing:
@@ -184,7 +186,7 @@ class VllmEngine:
         except EngineDeadError:
             self._suspect.set()
             raise StageError("llm", "The language model's process died; it is being restarted.") from None
-        except EngineGenerateError as error:
+        except Exception as error:  # EngineGenerateError, and what vLLM lets through as it is
             cause = error.__cause__ or error
             raise StageError("llm", f"The language model failed: {_first_line(cause)}.") from error
         finally:
@@ -257,14 +259,16 @@ class VllmEngine:
     async def _restart(self, complaint: str) -> None:
         log.error("the language model is being restarted: %s", complaint.rstrip("."))
         began = _now()
-        self._engine = None
-        await self._builder.run(self._end)
         for wait in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
+            self._engine = None
             await asyncio.sleep(wait)
             try:
+                await self._builder.run(self._end)  # also what an attempt has left that failed half-way
                 await self._start()
             except StartupError as error:
                 log.error("%s", error)
+            except Exception:  # nobody else would ever start it again, nor say so
+                log.exception("the language model could not be restarted")
             else:
                 self._suspect.clear()
                 log.warning("the language model is back after %.1f s", _now() - began)
@@ -293,6 +297,8 @@ class VllmEngine:
     def _build(self) -> None:
         """Raises `StartupError`."""
         self._strangers = {process.pid for process in multiprocessing.active_children()}
+        # What engines before this one died of is not its reason.
+        self._log_begins = self._log_file.stat().st_size if self._log_file.exists() else 0
         self._building = True
         try:
             # In no local variable: a module that vLLM imports keeps our frames, and them with it, for ever.
@@ -362,7 +368,10 @@ class VllmEngine:
 
     def _failure(self, error: Exception) -> str:
         """A sentence with the innermost reason: from the child's log if it has one, else the exception."""
-        reasons = EXCEPTION.findall(self._log_file.read_text(errors="replace"))
+        said = b""
+        with contextlib.suppress(OSError):  # who tidies /tmp takes it
+            said = self._log_file.read_bytes()[self._log_begins :]
+        reasons = EXCEPTION.findall(said.decode(errors="replace"))
         reason = reasons[0].rstrip(".") if reasons else _first_line(error)
         hint = ""
         if re.search(r"memory|KV cache", reason, re.IGNORECASE):
