@@ -139,7 +139,8 @@ class Gate:
 
     def _look_at(self, request: web.Request) -> None:
         settings = self._settings
-        forwarded = request.headers.get("X-Forwarded-For", "")
+        # HAProxy adds a line of its own behind the client's; only together they are the list of hops.
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         request[ADDRESS] = client_address(request.remote or "", forwarded, settings.proxies)
         self._take(request, 1.0)
         if not host_allowed(_host(request), settings.host, settings.allowed_hosts):

@@ -22,6 +22,7 @@ from aiohttp import web
 from local_voice.access import Lock, find_token, is_local, require_protection
 from local_voice.admission import Admission, Waiting, Warming
 from local_voice.certificates import own_address, tls_context
+from local_voice.doorstep import Doorstep
 from local_voice.engines.echo_canceller import EchoCanceller
 from local_voice.events import Message
 from local_voice.gate import (
@@ -53,10 +54,6 @@ Converse: TypeAlias = Callable[[Transport], Awaitable[None]]
 
 IDLE_SECONDS = 15.0
 """A connection without a whole request for this long is closed; a slow one is cut off."""
-HANDSHAKE_SECONDS = 10.0
-"""Time for TLS to be agreed on."""
-MOST_CONNECTIONS = 256
-"""TCP connections at once; a browser opens up to 6. One more is closed at once."""
 DRAIN_TICK_SECONDS = 0.05
 NETWORK_SECONDS = 5.0
 """How often a conversation's packets are counted."""
@@ -112,6 +109,7 @@ class Server:
         self._gate: Gate
         self._runner: web.AppRunner
         self._door: asyncio.Server
+        self._doorstep: Doorstep
         self._watching: asyncio.Task[None]
         self.metrics.sessions.set_function(lambda: self.sessions)
         self.metrics.sessions_limit.set(settings.max_sessions)
@@ -163,13 +161,11 @@ class Server:
             auto_decompress=False,  # an offer is small, and what is packed may unpack to anything
         )
         await self._runner.setup()
+        assert self._runner.server is not None
+        self._doorstep = Doorstep(self._runner.server, encryption)
         try:
             self._door = await asyncio.get_running_loop().create_server(
-                self._connect,
-                settings.host,
-                settings.port,
-                ssl=encryption,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if encryption else None,
+                self._doorstep, settings.host, settings.port
             )
         except OSError as error:
             await self._runner.cleanup()
@@ -186,6 +182,7 @@ class Server:
         self._admission.stopping = True
         self._watching.cancel()
         self._door.close()
+        self._doorstep.close()
         await asyncio.gather(*(one.close("the server is stopping") for one in self._sessions.values()))
         await asyncio.gather(*self._sessions, return_exceptions=True)
         await asyncio.gather(self._watching, return_exceptions=True)
@@ -239,11 +236,6 @@ class Server:
         app.router.add_post("/token", self._gate.exchange)
         app.router.add_post("/offer", self._offer)
         return app
-
-    def _connect(self) -> asyncio.Protocol:
-        server = self._runner.server
-        assert server is not None
-        return server() if len(server.connections) < MOST_CONNECTIONS else _Closed()
 
     async def _file(self, request: web.Request) -> web.Response:
         return web.Response(text=self._files[request.path], content_type=FILES[request.path][1])
@@ -377,14 +369,6 @@ class Server:
                 network.note(**asdict(await transport.packets()))
         finally:
             network.note(**asdict(await transport.packets()))
-
-
-class _Closed(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 def _why_not(error: OSError, settings: ServerSettings) -> str:

@@ -1,6 +1,7 @@
 """Who is let in over real sockets: tokens, cookies, TLS, other pages, too many requests, broken HTTP."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -9,9 +10,10 @@ from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+import uvloop
 
 from benchmarks.webrtc_client import Caller
-from local_voice import access, certificates, gate
+from local_voice import access, certificates, doorstep, gate
 from local_voice import server as door
 from local_voice.gate import HEADERS
 from local_voice.server import Server
@@ -180,6 +182,15 @@ async def test_a_proxy_s_clients_have_buckets_of_their_own_where_it_is_trusted(h
             assert got == [200, 200, last, last]
 
 
+async def test_a_hop_that_a_proxy_adds_as_a_line_of_its_own_counts_and_not_what_the_client_wrote(http):
+    async with serving(requests_per_minute=4, proxies=("127.0.0.1", "::1")) as server:
+        got = []
+        for number in range(4):
+            lines = [("X-Forwarded-For", f"1.2.3.{number}"), ("X-Forwarded-For", "192.0.2.9")]
+            got.append(await status(http, "GET", server.url, headers=lines))
+        assert got == [200, 200, 429, 429]
+
+
 async def test_numbers_are_for_this_machine_or_with_the_token(http):
     async with serving() as server:
         async with http.get(f"{server.url}metrics") as response:
@@ -329,7 +340,7 @@ async def test_a_header_that_trickles_in_is_cut_off(monkeypatch):
 
 
 async def test_a_connection_too_many_is_closed_at_once_and_the_others_live(monkeypatch, http):
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(doorstep, "MOST_CONNECTIONS", 2)
     async with serving() as server:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         await asyncio.sleep(0.05)
@@ -340,6 +351,38 @@ async def test_a_connection_too_many_is_closed_at_once_and_the_others_live(monke
             await writer.wait_closed()
         await asyncio.sleep(0.05)
         assert await status(http, "GET", server.url) == 200
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_too_many_is_closed_before_its_handshake_too(monkeypatch, tmp_path, caplog, loop):
+    monkeypatch.setattr(certificates, "user_data_path", lambda name: tmp_path)
+    monkeypatch.setattr(doorstep, "MOST_CONNECTIONS", 3)
+
+    async def knock() -> None:
+        async with serving(tls="self-signed") as server, aiohttp.ClientSession() as http:
+            came = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(8)]
+            await asyncio.sleep(0.2)
+            assert sum(reader.at_eof() or reader.exception() is not None for reader, _ in came) == 5
+            for _, writer in came:
+                writer.close()
+            await asyncio.sleep(0.2)
+            trusting = ssl.create_default_context(cafile=str(tmp_path / certificates.FILE))
+            assert await status(http, "GET", server.url, ssl=trusting) == 200
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(knock())
+    assert not caplog.records
+
+
+async def test_who_stops_the_server_does_not_wait_for_handshakes(monkeypatch, tmp_path):
+    monkeypatch.setattr(certificates, "user_data_path", lambda name: tmp_path)
+    async with serving(tls="self-signed") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(1.0):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
 
 
 async def test_two_servers_on_one_machine_have_cookies_of_their_own():

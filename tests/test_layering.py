@@ -71,6 +71,7 @@ FLOORS = (
         "certificates",
         "checkup",
         "conversation_log",
+        "doorstep",
         "gate",
         "log_lines",
         "loop_lag",
