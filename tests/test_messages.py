@@ -33,6 +33,7 @@ from local_voice.transports.messages import (
         ('{"type": "ping", "delay": 0.2}', Ping(0.2)),
         ('{"type": "ping", "delay": 99}', Ping(LONGEST_DELAY)),
         ('{"type": "ping", "delay": -1}', Ping(0.0)),
+        ('{"type": "ping", "delay": %s}' % ("9" * 400), Ping(LONGEST_DELAY)),
         ('{"type": "ping", "delay": NaN}', Ping(None)),
         ('{"type": "ping", "delay": true}', Ping(None)),
         ('{"type": "played", "timestamp": 0}', Played(0, None)),

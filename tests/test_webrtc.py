@@ -354,6 +354,19 @@ async def test_a_session_that_takes_no_sound_makes_nothing_grow():
         release.set()
 
 
+async def test_a_client_can_not_make_more_sound_than_time_passes(caplog):
+    transport = WebRtcTransport(RTCPeerConnection(RTCConfiguration(iceServers=[])))
+    stamp = 0
+    for _ in range(50):  # each packet is 5 s ahead of the one before
+        transport._put(transport._line.push(stamp, np.zeros(960, np.float32)))
+        stamp += 5 * webrtc.RATE + 960
+    taken = sum(len(transport._heard.get_nowait()) for _ in range(transport._heard.qsize()))
+    await transport.close("enough")
+    assert taken / webrtc.RATE < webrtc.AHEAD_SECONDS + 1
+    assert transport.refused_seconds > 200
+    assert caplog.text.count("more sound than time passes") == 1
+
+
 @doors
 async def test_hanging_up_ends_the_sound_at_once_and_frees_everything():
     ear = Ear()

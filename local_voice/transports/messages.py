@@ -148,9 +148,9 @@ def _whole(value: object, least: int, most: int) -> int | None:
 
 
 def _seconds(value: object, most: float) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < math.inf:
         return None
-    return min(max(float(value), 0.0), most)
+    return float(min(max(value, 0.0), most))
 
 
 def _flag(value: object) -> bool | None:

@@ -58,6 +58,9 @@ TICK_SECONDS = 0.05
 """How often quiet is looked at."""
 WAITING_CHUNKS = 500
 """Received chunks (10 s) kept for a session that doesn't take them; beyond that the oldest are lost."""
+AHEAD_SECONDS = 10.0
+"""So much more sound than time may come from a client (a burst after a stall of ours); the rest is not taken,
+since judging 1 s of it takes 10 to 20 ms of the loop, which is everybody's."""
 WAITING_MESSAGES = 50
 """Messages kept until the data channel opens; beyond that the oldest are lost."""
 CHANNEL_BYTES = 65_536
@@ -156,6 +159,10 @@ class WebRtcTransport:
         """Of the network, in seconds, as the client's receiver reports tell."""
         self._line = Unbroken(RATE)
         self._presence = Presence()
+        self._greeted = False
+        self._credit, self._put_at = AHEAD_SECONDS, 0.0
+        """Seconds of sound that may be taken, and when that was so."""
+        self.refused_seconds = 0.0
         self._heard: asyncio.Queue[Samples | None] = asyncio.Queue(WAITING_CHUNKS)
         self._channel: RTCDataChannel | None = None
         self._unsent: deque[str] = deque(maxlen=WAITING_MESSAGES)
@@ -296,7 +303,9 @@ class WebRtcTransport:
         self.echo = not hello.echo_cancellation
         if hello.echo_cancellation:
             self._echo_path = None
-        log.info("the client says of its microphone: %s", hello)
+        level = logging.DEBUG if self._greeted else logging.INFO
+        log.log(level, "the client says of its microphone: %s", hello)
+        self._greeted = True
 
     def _on_frame(self, samples: Samples, skipped: int) -> None:
         if self._voice.position:
@@ -345,7 +354,18 @@ class WebRtcTransport:
     def _put(self, chunks: list[Samples]) -> None:
         if self._gone.is_set():
             return
-        for samples in map(self._clean, chunks):
+        now = asyncio.get_running_loop().time()
+        # 5 % more than time passes: clocks differ, by far less.
+        self._credit = min(self._credit + 1.05 * (now - self._put_at), AHEAD_SECONDS)
+        self._put_at = now
+        for chunk in chunks:
+            if len(chunk) > self._credit * RATE:
+                if not self.refused_seconds:
+                    log.warning("the client sends more sound than time passes: it is not taken")
+                self.refused_seconds += len(chunk) / RATE
+                continue
+            self._credit -= len(chunk) / RATE
+            samples = self._clean(chunk)
             if self._heard.full():
                 self._heard.get_nowait()
                 self.lost_chunks += 1
