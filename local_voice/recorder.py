@@ -110,12 +110,12 @@ class Recorded:
         self._rates = (0, 0)
         self.steps = Steps()
         """The observer that its conversation has to be given."""
-        self._seconds = 0.0
         self._on = False
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._on = self.steps.on = True
+        self._ticking = asyncio.create_task(self._tick())
         self.notify(Recording(True))
         self.playout.on_read = self._read
         self._hand_over(self._files.open)
@@ -124,6 +124,7 @@ class Recorded:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ticking.cancel()
         self.playout.on_read = lambda samples: None
         self._flush()
         if self._on:
@@ -161,9 +162,6 @@ class Recorded:
             if self._on:
                 self._rates = (chunk.sample_rate, self._rates[1])
                 self._sides[0].append(chunk.samples)
-                self._seconds += chunk.duration
-                if self._seconds >= BLOCK_SECONDS:
-                    self._flush()
 
     def notify(self, notification: Notification) -> None:
         """As the transport's."""
@@ -175,12 +173,18 @@ class Recorded:
         """What the assistant was heard to say, silence too; from whichever thread plays it."""
         self._sides[1].append(samples)
 
+    async def _tick(self) -> None:
+        """By the time and not by what is said: a client that sends no sound is spoken to all the same."""
+        while self._on:
+            await asyncio.sleep(BLOCK_SECONDS)
+            self._flush()
+
     def _flush(self) -> None:
         """Hand over what has gathered."""
         if not self._on:
             return
         said, heard = (_taken(side) for side in self._sides)
-        steps, self.steps.waiting, self._seconds = self.steps.waiting, [], 0.0
+        steps, self.steps.waiting = self.steps.waiting, []
         self._hand_over(self._files.add, said, heard, self._rates[0], self.playout.sample_rate, steps)
 
     def _hand_over(self, function: Callable[..., None], *arguments: object) -> None:

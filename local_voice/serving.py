@@ -28,6 +28,7 @@ from local_voice.signals import reloading
 from local_voice.stages import Observer, StartupError, Transport
 from local_voice.terminal import StartProgress
 from local_voice.trace import numbered
+from local_voice.transports.ice import check_ice
 from local_voice.witnesses import Witnesses
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _reload(load: Callable[[], Settings], assistant: Assistant, server: Server) 
     """Take over what can change while the server runs; conversations that are open keep what they have."""
     try:
         found, changed, waiting = merged(assistant.settings, load())
-    except SettingsError as error:
+        check_ice(found.server)
+    except (SettingsError, StartupError) as error:
         log.error("the settings stay as they are: %s", error)
         return
     assistant.settings = found

@@ -173,6 +173,21 @@ def put(folder: Path, name: str, age_days: float, size: int = 1000) -> Path:
     return path
 
 
+async def test_a_client_that_sends_no_sound_makes_nothing_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "BLOCK_SECONDS", 0.01)
+    transport = HandTransport()
+    async with (
+        Recorder(wall=lambda: WALL) as recorder,
+        recorder.record(transport, recording(tmp_path)) as both,
+    ):
+        for _ in range(50):
+            transport.playout.read(transport.playout.sample_rate)
+        await asyncio.sleep(0.1)
+        assert not both._sides[1]
+    (sound,) = tmp_path.glob("*.wav")
+    assert len(soundfile.read(sound)[0]) / RATE == pytest.approx(50, abs=0.1)
+
+
 def test_what_is_too_old_goes_and_other_people_s_files_stay(tmp_path):
     old = put(tmp_path, "2023-01-01T00-00-00-0001.wav", 40)
     young = put(tmp_path, "2023-11-01T00-00-00-0002.wav", 3)

@@ -76,6 +76,15 @@ def test_new_settings_count_for_the_assistant_and_the_door(caplog):
     assert "can be chosen now: amy" in caplog.text
 
 
+def test_ice_servers_that_are_none_change_nothing_and_are_said(caplog):
+    assistant = Loaded()
+    server = Server(None, lambda: "", assistant.settings.server)
+    new = Settings(server=ServerSettings(ice_servers=("stn:stun.example:1",), max_sessions=9))
+    serving._reload(lambda: new, assistant, server)
+    assert assistant.settings == Settings()
+    assert "stay as they are" in caplog.text
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 async def test_a_hang_up_reloads_a_service_and_stops_a_program_in_a_closed_terminal(monkeypatch, terminal):
     monkeypatch.setattr(signals, "has_terminal", lambda: terminal)
