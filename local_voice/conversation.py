@@ -92,6 +92,8 @@ class Conversation:
         self._key_down = False
         self._first_sound: float | None = None
         """When the first reply of the conversation began to sound."""
+        self._answered_until = 0.0
+        """Where the voice of the newest answered turn was last heard."""
         self._quiet_since = 0.0
         self._has_asked_after = False
 
@@ -197,7 +199,8 @@ class Conversation:
         return (mode == "push_to_talk" and not self._key_down) or (mode == "half_duplex" and replying)
 
     def _speech_started(self, start: float, event: VoiceActivity, now: float) -> None:
-        from_here = max(0.0, start - self._settings.pre_roll_seconds)
+        # Words before it that were answered are not to be heard twice.
+        from_here = max(min(self._answered_until, start), start - self._settings.pre_roll_seconds)
         reply = self._reply if self._reply is not None and not self._reply.cut else None
         answered = reply.user if reply is not None and self._just_begun(reply, start) else None
         if answered is not None:
@@ -269,27 +272,22 @@ class Conversation:
 
     def _transcribed(self, user: UserTurn, text: str, now: float) -> list[Command]:
         if self._memory.is_not_the_users(user, text):
-            self._close_turn(now)
-            return []
+            return self._drop(user, now)
         text = self._memory.own_words(user, text)
         heard = user.typed or not invented(text, self._memory.language, user.voiced_seconds)
         user.transcript = text if heard else ""
         if self._reply is not None:
             return []  # it is being cut, and its last words go into the history first
         if not user.text:  # a cough, a door: no turn at all
-            self._close_turn(now)
-            return []
+            return self._drop(user, now)
         if self._memory.wants_silence(user):
             self.history.append(Message("user", user.text))
-            self._close_turn(now)
-            return []
+            return self._drop(user, now)
         said = self._memory.addressed(user)
         if said is None:
-            self._close_turn(now)
-            return []
+            return self._drop(user, now)
         if not said:
-            self._close_turn(now)
-            return [self._say(YES)]
+            return [*self._drop(user, now), self._say(YES)]
         return [*self._draft(user, said), *self._wait(user, now)]
 
     def _draft(self, user: UserTurn, text: str) -> list[Command]:
@@ -301,9 +299,14 @@ class Conversation:
             commands.append(Withdraw(self.turn, self.revision, "the words are other ones"))
             self.revision += 1
             user.asked = False
+            user.failed = None
         user.drafted = text
         commands.append(Draft(self.turn, self.revision, (*self.history, Message("user", text))))
         return commands
+
+    def _withdraw(self, user: UserTurn, why: str) -> list[Command]:
+        """Drop the prepared reply, if there is one."""
+        return [Withdraw(self.turn, self.revision, why)] if user.drafted is not None else []
 
     def _wait(self, user: UserTurn, now: float) -> list[Command]:
         """The user is silent: ask whether that was all, and let the reply go when it surely was."""
@@ -320,7 +323,13 @@ class Conversation:
             if silence >= enough:
                 user.ended = f"{silence:.2f} s of silence, {why}"
         if user.ended is not None and ((user.transcript is not None and user.drafted) or user.failed):
-            commands.append(self._give_floor(user, user.ended, now))
+            commands += self._give_floor(user, user.ended, now)
+        return commands
+
+    def _drop(self, user: UserTurn, now: float) -> list[Command]:
+        """The turn wants no reply."""
+        commands = self._withdraw(user, "it wants no reply")
+        self._close_turn(now)
         return commands
 
     def _close_turn(self, now: float) -> None:
@@ -365,22 +374,28 @@ class Conversation:
 
     # ---- the assistant's side -------------------------------------------------------------------------
 
-    def _give_floor(self, user: UserTurn, why: str, now: float) -> Command:
+    def _give_floor(self, user: UserTurn, why: str, now: float) -> list[Command]:
         self._close_turn(now)
+        self._answered_until = user.pause_end
         self._has_asked_after = False
         if user.failed:
             self._reply = Reply(self.turn, self.revision, None)
-            return Say(self.turn, self.revision, APOLOGIES[user.failed])
+            apology = Say(self.turn, self.revision, APOLOGIES[user.failed])
+            if user.failed == "stt":
+                return [*self._withdraw(user, "its words are not certain"), apology]
+            self._reply.question = user.drafted or ""  # what there is of the reply is heard first
+            return [apology]
         assert user.drafted is not None
         self.history.append(Message("user", user.drafted))
         self._reply = Reply(self.turn, self.revision, user)
         self._memory.learn_level(user)
-        return Release(self.turn, self.revision, why)
+        return [Release(self.turn, self.revision, why)]
 
     def _say(self, sentence: str) -> Command:
         self.turn += 1
         self.revision = 0
         self._reply = Reply(self.turn, self.revision, None, says=sentence)
+        self._memory.write(ReplyText(self.turn, self.revision, sentence))
         return Say(self.turn, self.revision, sentence)
 
     def _idle(self, now: float) -> list[Command]:
@@ -419,6 +434,8 @@ class Conversation:
         self._memory.attentive_until = now + self._settings.follow_up_seconds
         heard = event.heard or (reply.says if not event.interrupted else "")
         if heard:
+            if reply.question:
+                self.history.append(Message("user", reply.question))
             self.history.append(Message("assistant", heard, event.interrupted))
         elif reply.broke_off:
             self._memory.drop_question()  # it got an apology for an answer
@@ -427,8 +444,7 @@ class Conversation:
             return []
         if self._overlap is not None:  # what began under the reply is a turn of its own now
             self._overlap = None
-            user.fixed.clear()
-            user.cut_off = False
+            user.stands_alone()
             user.reply_ended()
         return self._transcribed(user, user.transcript, now) if user.transcript is not None else []
 
@@ -443,7 +459,9 @@ class Conversation:
             return [*commands, *self._speech_resumed(now)]
         self.turn += 1
         self.revision = 0
-        self._user = UserTurn(now, now, next_partial=now + self._settings.partial_seconds)
+        self._user = UserTurn(
+            now, now, next_partial=now + self._settings.partial_seconds, interrupts=bool(commands)
+        )
         return commands
 
     def _let_go(self, now: float) -> list[Command]:
@@ -458,6 +476,7 @@ class Conversation:
             return self._wait(user, now)
         self._endpointer.reset()
         user.pause_end = now
+        user.failed = None if user.failed == "stt" else user.failed  # it is tried again
         return [self._transcribe(user, now, final=True)]
 
     def _typed(self, text: str, now: float) -> list[Command]:
@@ -465,12 +484,14 @@ class Conversation:
         user, commands = self._user, list[Command]()
         if user is not None and self._overlap is None and user.drafted is not None:
             commands.append(Withdraw(self.turn, self.revision, "the user wrote instead"))
+        certain = user.certain_words() if user is not None and self._overlap is None else []
         self._close_turn(now)
         commands += self._silence("the user wrote")
         self.turn += 1
         self.revision = 0
         self._user = UserTurn(now, now, pause_end=now, typed=True, interrupts=self._reply is not None)
         self._user.transcript, self._user.ended = text, "the user wrote it"
+        self.history.extend(Message("user", words) for words in certain)
         return [*commands, *self._transcribed(self._user, text, now)]
 
     def _silence(self, why: str) -> list[Command]:
@@ -478,6 +499,8 @@ class Conversation:
         if self._reply is None or self._reply.cut:
             return []
         if self._overlap is not None:
+            self._overlap.early = False  # whatever the sound was, the reply is not wanted again
+            self._overlap.user.stands_alone()
             return self._commit(self._overlap, why)
         self._reply.cut = True
         return [Interrupt(*self.replying, why)]

@@ -68,7 +68,8 @@ class Memory:
         if user.typed or not self._settings.wake_phrase:
             return user.text
         said = after_wake_phrase(user.text, self._settings.wake_phrase)
-        return user.text if said is None and user.start < self.attentive_until else said
+        meant = user.addressed or user.start < self.attentive_until
+        return user.text if said is None and meant else said
 
     def own_words(self, user: UserTurn, text: str) -> str:
         """What the user said of the words recognised in the open segment: they may begin with an echo."""
@@ -78,7 +79,8 @@ class Memory:
 
     def wants_silence(self, user: UserTurn) -> bool:
         """The turn only told the assistant to be quiet, and quiet is its answer."""
-        return user.interrupts and asks_for_silence(user.text, self.language)
+        newest = user.transcript if user.cut_off else user.text
+        return (user.interrupts or user.cut_off) and asks_for_silence(newest or "", self.language)
 
     def verdict(self, user: UserTurn, text: str) -> Verdict:
         """What `text`, recognised in the tentative turn `user`, is while a reply has the floor."""
@@ -102,7 +104,7 @@ class Memory:
     def _said(self, reply: tuple[int, int]) -> str:
         """The reply with the floor, as far as it is written; without one, what the assistant said last."""
         key, text = self._writing
-        if key == reply:
+        if key == reply and any(reply):
             return text
         last = self.history[-1] if self.history else None
         return last.content if last is not None and last.role == "assistant" else ""

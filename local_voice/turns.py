@@ -37,6 +37,10 @@ class UserTurn:
     """It has been answered before it was over."""
     typed: bool = False
     """Its words were written, and not recognised in any sound."""
+    addressed: bool = False
+    """Words of it have been answered or were written: it is meant for the assistant."""
+    certain: int = 0
+    """So many of `fixed` have been answered or were written."""
     interrupts: bool = False
     """It began by silencing the assistant."""
     under: tuple[int, int] = (0, 0)
@@ -74,6 +78,8 @@ class UserTurn:
         if self.transcript:
             self.fixed.append(self.transcript)
         self.segment_start = start
+        if self.typed:
+            self.addressed, self.certain = True, len(self.fixed)
         self.typed = False
         self.under = (0, 0)
         self.voiced_seconds = self._level_sum = 0.0
@@ -91,7 +97,19 @@ class UserTurn:
         turn = UserTurn(self.start, start, fixed=[*self.fixed], pause_end=self.pause_end, cut_off=True)
         if self.transcript:
             turn.fixed.append(self.transcript)
+        turn.addressed, turn.certain = True, len(turn.fixed)
         return turn
+
+    def certain_words(self) -> list[str]:
+        """What may not be lost where something else takes the turn's place."""
+        words = " ".join((*self.fixed[: self.certain], *([self.transcript or ""] if self.typed else ())))
+        return [words] if words else []
+
+    def stands_alone(self) -> None:
+        """It is no continuation of the turn that was answered."""
+        self.fixed.clear()
+        self.cut_off = self.addressed = False
+        self.certain = 0
 
 
 @dataclass(slots=True)
@@ -106,6 +124,8 @@ class Reply:
     """When its sound began."""
     says: str = ""
     """The ready-made sentence it consists of."""
+    question: str = ""
+    """What it answers, if that enters the history only with the first heard word of it."""
     broke_off: bool = False
     """An engine failed after the release; an apology follows what there is."""
     cut: bool = False
