@@ -227,6 +227,16 @@ def test_a_reply_that_resumes_where_it_is_quiet_loses_nothing():
     assert (one.outcome, one.lost) == ("resumed", 0)
 
 
+def test_a_reply_that_resumes_with_less_than_can_be_heard_before_it_pauses_loses_nothing():
+    take = reply()
+    at = round(1.2 * RATE)
+    take.sound[at : at + 480] *= 0.02  # -54 dB
+    take.sound[at + 480 : at + 4000] = 0
+    sound = channel((4.0, faded_out(take.sound[: at + FADE])), (6.0, faded_in(take.sound[at:])))
+    one = distracted(sound, take)
+    assert (one.outcome, one.lost) == ("resumed", 0)
+
+
 def test_samples_that_a_resumed_reply_skips_are_counted():
     take = reply()
     at = round(1.2 * RATE)

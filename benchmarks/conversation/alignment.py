@@ -170,8 +170,11 @@ def _follow(
         if again is None:
             return playback, last + FRAME
         resumed, place = again
-        lost = np.abs(sound[playback.heard : place]) > SILENT
-        hole = Hole(last / RATE, resumed / RATE, int(np.count_nonzero(lost)))
+        missing = np.abs(sound[playback.heard : place]) > SILENT
+        # What it resumed with may be too quiet to hear, and is played all the same: the end of a "t".
+        before = assistant[max(last, resumed - len(missing)) : resumed]
+        missing[len(missing) - len(before) :] &= np.abs(before) < NOTHING
+        hole = Hole(last / RATE, resumed / RATE, int(np.count_nonzero(missing)))
         playback.holes.append(hole)
         onset, shift = resumed, resumed - place
 
