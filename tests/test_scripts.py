@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -325,19 +326,39 @@ def test_two_setups_at_once_do_the_work_once(bench):
 @pytest.mark.parametrize(
     ("arguments", "runs", "pulls"),
     [
-        ([], "local-voice serve", True),
-        (["ask", "a question.wav"], "local-voice ask a question.wav", True),
-        (["--stt.language", "de", "talk"], "local-voice --stt.language de talk", True),
-        (["doctor"], "local-voice doctor", False),
-        (["--help"], "local-voice --help", False),
+        ([], "serve", "models pull"),
+        (["ask", "a question.wav"], "ask a question.wav", "models pull"),
+        (["--stt.language", "de", "talk"], "--stt.language de talk", "--stt.language de models pull"),
+        (["talk", "--stt.language=de"], "talk --stt.language=de", "--stt.language=de models pull"),
+        (
+            ["--turn.wake_phrase", "doctor who"],
+            "--turn.wake_phrase doctor who serve",
+            "--turn.wake_phrase doctor who models pull",
+        ),
+        (["--turn.wake_phrase", "ask"], "--turn.wake_phrase ask serve", "--turn.wake_phrase ask models pull"),
+        (["--config", "a.toml"], "--config a.toml serve", "--config a.toml models pull"),
+        (["-v"], "-v serve", "models pull"),
+        (["doctor"], "doctor", ""),
+        (["hide-words", "a", "b"], "hide-words a b", ""),
+        (["--help"], "--help", ""),
     ],
 )
 def test_start_sets_up_and_runs_the_command(bench, arguments, runs, pulls):
     done = bench("start", *arguments)
     assert done.returncode == 0, done.stderr
     calls = bench.asked()
-    assert calls[-1] == runs
-    assert ("local-voice models pull" in calls) == pulls
+    assert calls[-1] == f"local-voice {runs}"
+    assert [call for call in calls if call.endswith("models pull")] == [f"local-voice {pulls}"] * bool(pulls)
+
+
+def test_every_start_that_the_readme_shows_names_a_command(bench):
+    lines = re.findall(r"^scripts/start(.*?)(?:#.*)?$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        done = bench("start", *shlex.split(line))
+        assert done.returncode == 0, (line, done.stderr)
+        known = {"serve", "talk", "ask", "doctor"}
+        assert known & set(bench.asked()[-1].split()), line
 
 
 def test_a_wheel_holds_the_catalogue_the_page_and_the_licence(tmp_path):
