@@ -28,8 +28,16 @@ from local_voice.events import (
     StageFailed,
     Typed,
 )
-from local_voice.settings import LlmSettings, Settings, SttSettings
-from local_voice.turn_words import known_words
+from local_voice.settings import (
+    AudioSettings,
+    LlmSettings,
+    RecordingSettings,
+    ServerSettings,
+    Settings,
+    SttSettings,
+    TtsSettings,
+)
+from local_voice.turn_words import DIGITS, known_words
 
 EVENT_TYPES = {kind.__name__: kind for kind in get_args(Event)}
 
@@ -46,6 +54,7 @@ class TraceWriter:
     """Writes one conversation's trace. A context manager; each line is on disk when `write` returns."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
+        path.touch(mode=0o600)  # what was said is nobody else's to read
         self._file = path.open("w", encoding="utf-8", buffering=1)
         shown = settings.model_dump(mode="json", exclude={"llm": {"api_key"}})
         self._put({"local_voice": local_voice.__version__, "settings": shown})
@@ -104,6 +113,11 @@ def hide_words(path: Path, out: Path) -> list[str]:
         update={
             "llm": LlmSettings(),
             "stt": SttSettings(language=settings.stt.language),
+            # Names of hosts, folders, devices and people, on which no decision hangs.
+            "tts": TtsSettings(),
+            "audio": AudioSettings(),
+            "recording": RecordingSettings(),
+            "server": ServerSettings(),
             "turn": settings.turn.model_copy(update={"wake_phrase": veil(settings.turn.wake_phrase)}),
         }
     )
@@ -123,6 +137,8 @@ def hide_words(path: Path, out: Path) -> list[str]:
 class Veil:
     """Words by other names, the same word always by the same one."""
 
+    NO_VALUE = frozenset({"oh", "o", "double", "triple"})
+    """Said among digits, and none of them."""
     WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001
 
     def __init__(self, language: str) -> None:
@@ -150,7 +166,9 @@ class Veil:
 
     def _name(self, word: str) -> str:
         plain = word.lower()
-        if plain in self._known:
+        if plain in DIGITS and plain not in self.NO_VALUE:  # a digit to the judgement, of somebody's PIN
+            return "One" if word[0].isupper() else "one"
+        if plain in self._known or plain in self.NO_VALUE:
             return word
         if any(letter.isdigit() for letter in plain):
             return "".join("1" if letter.isdigit() else "x" for letter in plain)
@@ -177,10 +195,11 @@ class Step:
 def read(path: Path) -> tuple[Settings, list[Step]]:
     """A trace's settings and lines. Raises `TraceError`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        content = path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TraceError(f"can't read the trace {path}: {error}") from error
-    if not lines:
+    lines = content.split("\n")  # not at other ends of a line, which JSON leaves as they are
+    if not content:
         raise TraceError(f"the trace {path} is empty")
     number = 1
     try:

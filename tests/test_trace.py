@@ -3,7 +3,8 @@ import json
 import pytest
 from fakes import ScriptedLlm, ScriptedStt, conversation
 
-from local_voice.settings import LlmSettings, Settings, TurnSettings
+from local_voice.events import Typed
+from local_voice.settings import LlmSettings, RecordingSettings, ServerSettings, Settings, TurnSettings
 from local_voice.trace import TraceError, TraceWriter, Veil, hide_words, replay
 
 
@@ -58,6 +59,37 @@ async def test_hidden_words_leave_the_decisions_as_they_were(tmp_path):
     assert "Hal" not in text
     assert "Stop" in text  # a word that the judgement looks for
     assert len(text.splitlines()) == len(path.read_text().splitlines())
+    assert path.stat().st_mode & 0o077 == 0, "what was said is nobody else's to read"
+
+
+def test_hidden_words_leave_no_name_of_a_host_or_a_person_in_the_settings(tmp_path):
+    path, hidden = tmp_path / "trace.jsonl", tmp_path / "hidden.jsonl"
+    server = ServerSettings(allowed_hosts=("voice.secret.example",))
+    with TraceWriter(path, Settings(server=server, recording=RecordingSettings(folder="/home/secret"))):
+        pass
+    hide_words(path, hidden)
+    assert "secret" in path.read_text()
+    assert "secret" not in hidden.read_text()
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "shown"),
+    [
+        ("en", "My PIN is four seven, Zero nine.", "one one, One one."),
+        ("en", "Oh, double five", "Oh, double one"),
+        ("de", "vier sieben", "one one"),
+    ],
+)
+def test_a_number_that_is_spelled_out_is_hidden_too(language, said, shown):
+    assert Veil(language)(said).endswith(shown)
+
+
+def test_a_line_separator_in_what_was_said_does_not_break_the_trace(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with TraceWriter(path, Settings()) as writer:
+        writer.write(0.0, Typed(" "), [])
+        writer.write(1.0, Typed("\u2028\x85"), [])
+    assert replay(path) == []
 
 
 def test_the_same_word_is_always_hidden_by_the_same_one():
