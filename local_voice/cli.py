@@ -56,6 +56,8 @@ def app(
     """A private voice assistant on this machine."""
     terminal.set_up_logging(verbose, as_json=log_json)
     context.obj = Context(config, trace, context.ensure_object(dict))
+    if trace is not None:
+        _require_writable(trace)
     if context.invoked_subcommand != "models":
         _go_offline()
 
@@ -128,8 +130,8 @@ def ask(context: Context, questions: tuple[Path, ...], out: Path | None, as_json
     settings = context.settings
     for question in questions:
         read_wav(question)  # said now, and not after half a minute of loading
-    if out is not None and not out.absolute().parent.is_dir():
-        raise StartupError(f"There is no folder {out.absolute().parent} for {out.name}; make it first.")
+    if out is not None:
+        _require_writable(out)
     answers = run(_ask(settings, questions, out, context.trace))
     _print_answers(answers, as_json)
     if not all(answer.ok for answer in answers):
@@ -226,6 +228,7 @@ def hide_words(file: Path, out: Path) -> None:
 
     if out.exists():
         raise StartupError(f"{out} exists already: give another name")
+    _require_writable(out)
     try:
         differences = write_hidden(file, out)
     except TraceError as error:
@@ -312,6 +315,17 @@ def wanted_models(settings: Settings, store: ModelStore) -> list[str]:
 
 for _command in (serve, talk, ask, show_settings, doctor, pull):
     setting_flags(_command)
+
+
+def _require_writable(path: Path) -> None:
+    """Said now, and not after half a minute of loading or when the conversation is over."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise StartupError(f"{path} is a folder; give the name of a file in it.")
+    if not folder.is_dir():
+        raise StartupError(f"There is no folder {folder} for {path.name}; make it first.")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise StartupError(f"{path} can't be written; choose a file in a folder of your own.")
 
 
 def _assistant(settings: Settings, progress: StartProgress) -> Assistant:

@@ -6,6 +6,9 @@ Only shows; it must not decide anything. Progress goes to standard error, so tha
 from __future__ import annotations
 
 import logging
+import re
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -35,9 +38,18 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 LINE_FEED = "\n"
 
 
+def runnable(sentence: str) -> str:
+    """The sentence with our commands as they can be typed here: `.venv/bin` is on few people's PATH."""
+    program = sys.argv[0]
+    if shutil.which("local-voice") or not program.endswith("/local-voice"):
+        return sentence
+    commands = r"(?<![\w/.-])local-voice (?=(?:models|serve|talk|ask|doctor|settings|devices)\b)"
+    return re.sub(commands, lambda _: f"{shlex.quote(program)} ", sentence)
+
+
 def complain(sentence: str) -> None:
     """An error, for the eyes of a person."""
-    err.print(f"[bold red]Error:[/] {escape(printable(sentence, keep=LINE_FEED))}")
+    err.print(f"[bold red]Error:[/] {escape(printable(runnable(sentence), keep=LINE_FEED))}")
 
 
 def set_up_logging(verbose: bool, *, as_json: bool = False) -> None:
@@ -134,7 +146,7 @@ class PullProgress:
             self._bars.stop()
 
     def say(self, sentence: str) -> None:
-        err.print(escape(sentence))
+        err.print(escape(runnable(sentence)))
 
     def step(self, what: str, done: int, total: int) -> None:
         if not err.is_terminal:
@@ -199,4 +211,4 @@ def show_findings(findings: Sequence[Finding]) -> None:
     for one in findings:
         out.print(f"{MARKS[one.status]}  {escape(one.subject)}: {escape(one.found)}")
         if one.mend:
-            out.print(f"      {escape(one.mend)}")
+            out.print(f"      {escape(runnable(one.mend))}")

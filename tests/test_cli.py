@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,9 @@ def test_settings_shows_values_units_and_origins_and_no_secret(capsys):
         (["ask", "gone.wav"], "gone.wav"),
         (["replay", "gone.jsonl"], "gone.jsonl"),
         (["hide-words", "gone.jsonl", "out.jsonl"], "gone.jsonl"),
+        (["hide-words", "gone.jsonl", "gone/out.jsonl"], "There is no folder"),
+        (["--trace", "gone/trace.jsonl", "settings"], "There is no folder"),
+        (["--trace", ".", "settings"], "is a folder"),
     ],
 )
 def test_a_known_error_is_one_sentence_and_ends_with_1(arguments, said, capsys):
@@ -155,6 +159,21 @@ def test_a_known_error_is_one_sentence_and_ends_with_1(arguments, said, capsys):
     assert said in captured.err
     assert "Traceback" not in captured.err
     assert len(captured.err.strip().splitlines()) == 1
+
+
+def test_a_folder_for_a_file_is_said_before_anything_is_asked(built, question, capsys):
+    assert cli.main(["ask", str(question), "--out", str(question.parent)]) == 1
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_a_command_that_mends_is_one_that_can_be_typed(monkeypatch):
+    sentence = "The model x is damaged: run `local-voice models pull x`. A server is local-voice serve."
+    monkeypatch.setattr(sys, "argv", ["/a b/.venv/bin/local-voice"])
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    program = "'/a b/.venv/bin/local-voice'"
+    assert terminal.runnable(sentence) == sentence.replace("local-voice", program)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/local-voice")
+    assert terminal.runnable(sentence) == sentence
 
 
 def test_ask_prints_what_was_heard_and_answered_and_the_times(monkeypatch, capsys, built, question):

@@ -535,6 +535,15 @@ def test_the_root_is_the_environments_or_in_the_users_cache(monkeypatch: pytest.
     assert weights_root() == Path("/cache/local-voice/models")
 
 
+@pytest.mark.parametrize("proxy", ["socks://127.0.0.1:1", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_can_not_be_used_is_said_and_not_gone_round(
+    store: Callable[..., ModelStore], hub: FakeHub, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(PullError, match=r"a proxy of the environment can't be used .* HTTPS_PROXY"):
+        store(hub_source()).pull("small")
+
+
 # Kills, crowds and full disks
 
 

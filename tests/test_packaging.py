@@ -4,6 +4,7 @@ import asyncio
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_the_unit_starts_our_program_and_waits_long_enough_for_its_end():
     assert "Type=notify" in text
     stop = float(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1])
     assert stop > ServerSettings().drain_seconds
+    assert f"SuccessExitStatus={128 + signal.SIGTERM}\n" in text, "or each stop is a failure to systemd"
     for name in re.findall(rf"{PREFIX}\w+", text):
         settings_variable(name)
 

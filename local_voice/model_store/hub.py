@@ -63,11 +63,24 @@ class Hub:
         self._pauses = pauses
         self._unreachable = ""
         token = os.environ.get("HF_TOKEN")
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(30.0, connect=REACH_SECONDS),
-            follow_redirects=True,
-            headers={"User-Agent": "local-voice"} | ({"Authorization": f"Bearer {token}"} if token else {}),
-        )
+        headers = {"User-Agent": "local-voice"} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+        def client(*, proxies: bool) -> httpx.Client:
+            return httpx.Client(
+                timeout=httpx.Timeout(30.0, connect=REACH_SECONDS),
+                follow_redirects=True,
+                headers=headers,
+                trust_env=proxies,
+            )
+
+        try:
+            self._client = client(proxies=True)
+        except (ImportError, ValueError) as error:  # SOCKS; nobody's proxy is gone round
+            self._client = client(proxies=False)
+            self._unreachable = (
+                f"{self.address} can't be reached: a proxy of the environment can't be used ({error}); set "
+                "HTTPS_PROXY to one of HTTP and unset ALL_PROXY"
+            )
 
     def close(self) -> None:
         self._client.close()
