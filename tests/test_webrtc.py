@@ -16,7 +16,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 
 from benchmarks.webrtc_client import RATE, Caller
-from local_voice.events import PushToTalk, StopSpeaking
+from local_voice.events import PushToTalk, StopSpeaking, Typed
 from local_voice.server import Server
 from local_voice.settings import ServerSettings
 from local_voice.stages import Caption, Notice, StartupError, Status, Timing
@@ -296,6 +296,25 @@ async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_br
         caller.send({"type": "talk", "down": False})
         await until(lambda: len(pressed) == 3)
     assert pressed == [StopSpeaking(), PushToTalk(down=True), PushToTalk(down=False)]
+
+
+async def test_who_writes_faster_than_anybody_types_is_told_once_and_may_go_on_later(monkeypatch):
+    monkeypatch.setattr(webrtc, "WRITTEN_SECONDS", 0.2)
+    transport = WebRtcTransport(RTCPeerConnection(RTCConfiguration(iceServers=[])))
+    came: list[object] = []
+    transport.on_control = came.append
+    for number in range(20):
+        transport._press(Typed(str(number)))
+    transport._press(StopSpeaking())  # no message, and so not held back
+    await asyncio.sleep(0)
+    assert came == [*(Typed(str(number)) for number in range(webrtc.MOST_WRITTEN)), StopSpeaking()]
+    told = [text for text in transport._unsent if '"notice"' in text]
+    assert len(told) == 1
+    await asyncio.sleep(0.25)
+    transport._press(Typed("Hello again."))
+    await asyncio.sleep(0)
+    assert came[-1] == Typed("Hello again.")
+    await transport.close("the test is over")
 
 
 @doors

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PREFILL_TOKENS: dict[Profile, int] = {"cpu": 512, "cuda": 4096}
-"""Prompt tokens computed in one step, which holds up everybody's next token: about 1 s on 2 cores."""
+PREFILL_TOKENS: dict[Profile, int] = {"cpu": 128, "cuda": 4096}
+"""Prompt tokens computed in one step, which holds up everybody's next token: 512 take 1 s on 2 cores."""
 LOOP = {"min_pattern_size": 3, "max_pattern_size": 30, "min_count": 3}
 """Ends a reply that says the same 3 to 30 tokens three times running; 2 of 80 of a 0.5B model's did."""
 WATCH_SECONDS = 1.0

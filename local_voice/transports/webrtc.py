@@ -33,7 +33,7 @@ from av import AudioFrame
 from local_voice.audio import AudioChunk, Samples
 from local_voice.events import ChooseMode, Message, PushToTalk, StopSpeaking, Typed
 from local_voice.playout import Playout
-from local_voice.stages import Control, Manner, Notification, RemovesEcho
+from local_voice.stages import Control, Manner, Notice, Notification, RemovesEcho
 from local_voice.transports.echo_path import EchoPath
 from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
 from local_voice.transports.ice import IceServer
@@ -66,9 +66,9 @@ WAITING_MESSAGES = 50
 CHANNEL_BYTES = 65_536
 """With this much unsent, further messages are dropped: captions that late help nobody."""
 MOST_PRESSES, PRESSES_SECONDS = 20, 5.0
-"""What a client may press, write and choose in so many seconds; more is ignored."""
-PRESSES_TO_WRITE = 5
-"""A written message counts as so many presses: each costs a reply."""
+"""What a client may press and choose in so many seconds; more is ignored."""
+MOST_WRITTEN, WRITTEN_SECONDS = 6, 20.0
+"""What it may write: each message costs a reply, and nobody writes as fast as a program that floods us."""
 ROUND_TRIP_SECONDS = 1.0
 """How often the network's round trip is looked up, while our own canceller runs."""
 LAST_WORDS_SECONDS = 0.05
@@ -148,7 +148,9 @@ class WebRtcTransport:
         self._sender = peer.addTrack(self._voice)
         self._pressed: deque[float] = deque(maxlen=MOST_PRESSES)
         """When its last presses came."""
+        self._written: deque[float] = deque(maxlen=MOST_WRITTEN)
         self.ignored_presses = 0
+        self._told_to_wait = False
         self._sent: tuple[int, int] | None = None
         """RTP timestamp of a frame that has been sent, and the sample at which it begins; None until the
         second frame is made, which is when the first one's is known."""
@@ -280,13 +282,19 @@ class WebRtcTransport:
     def _press(self, control: Control) -> None:
         """No hand is as fast as a program that floods us, and each press may begin a reply."""
         loop = asyncio.get_running_loop()
-        now, most = loop.time(), self._pressed.maxlen
-        if len(self._pressed) == most and now - self._pressed[0] < PRESSES_SECONDS:
+        now = loop.time()
+        writes = isinstance(control, Typed)
+        before, seconds = (self._written, WRITTEN_SECONDS) if writes else (self._pressed, PRESSES_SECONDS)
+        if len(before) == before.maxlen and now - before[0] < seconds:
             if not self.ignored_presses:
-                log.warning("the client presses more than %d times in %g s", most, PRESSES_SECONDS)
+                log.warning("the client presses or writes more than %d times in %g s", len(before), seconds)
+            if writes and not self._told_to_wait:
+                self.notify(Notice("That is faster than I can answer: please write it again in a moment."))
+            self._told_to_wait = self._told_to_wait or writes
             self.ignored_presses += 1
             return
-        self._pressed.extend([now] * (PRESSES_TO_WRITE if isinstance(control, Typed) else 1))
+        before.append(now)
+        self._told_to_wait = self._told_to_wait and not writes
         # Not from here: what goes wrong there must not break the data channel.
         loop.call_soon(self.on_control, control)
 
