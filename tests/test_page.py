@@ -13,7 +13,7 @@ from aioice.ice import get_host_addresses
 from browser import open_page
 
 from local_voice.audio import write_wav
-from local_voice.events import Message, PushToTalk, StopSpeaking
+from local_voice.events import Message, PushToTalk, StopSpeaking, Typed
 from local_voice.server import FILES, PAGE, Server
 from local_voice.settings import ServerSettings
 from local_voice.stages import Caption, Control, Mode, Notice, Status
@@ -393,6 +393,77 @@ async def test_a_full_server_is_said_and_the_page_gets_in_by_itself(tmp_path):
             await second.wait_for_state("listening")
             assert await second.error() == ""
             assert second.console == []
+
+
+@doors
+async def test_messages_that_are_written_while_one_waits_are_all_said_or_given_back():
+    script = Script()
+    async with (
+        serving(script, max_sessions=1) as server,
+        open_page(server.url) as first,
+        open_page(server.url) as second,
+    ):
+        await first.talk()
+        await second.page.locator("#talk:enabled").click()
+        await second.wait_for_state("busy")
+        await second.write("One.")
+        await second.write("Two.")
+        await second.page.locator("#talk", has_text="Stop waiting").click()
+        await second.wait_for_state("idle")
+        assert await second.page.locator("#text").input_value() == "One. Two."
+        await second.page.locator("#text").fill("")
+        await second.page.locator("#talk:enabled").click()
+        await second.wait_for_state("busy")
+        await second.write("Three.")
+        await second.write("Four.")
+        await first.hang_up()
+        await second.wait_for_state("listening")
+        await until(lambda: len(script.controls) >= 2)
+        assert script.controls == [Typed("Three."), Typed("Four.")]
+        assert second.console == []
+
+
+@doors
+async def test_a_server_that_takes_the_connection_and_says_nothing_is_said_to_be_away():
+    async with serving(Script()) as server, open_page(server.url) as page:
+        await page.page.route("**/healthz", lambda route: None)
+        await page.page.reload()
+        await page.wait_for_state("unreachable")
+
+
+@doors
+async def test_blocked_sound_is_said_until_it_is_heard():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        refuse = "() => Promise.reject(new DOMException('', 'NotAllowedError'))"
+        await page.page.evaluate(f"() => {{ HTMLMediaElement.prototype.play = {refuse}; }}")
+        await page.talk()
+        script.transport.notify(Caption("user", 1, "Hello?", final=True))
+        await page.page.get_by_text("Hello?", exact=True).wait_for()
+        assert "blocks sound" in await page.error()
+
+
+@doors
+async def test_a_microphone_that_opens_after_hanging_up_is_closed_again():
+    async with serving(Script()) as server, open_page(server.url) as page:
+        await page.talk()
+        await page.page.evaluate(
+            """() => {
+                const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+                navigator.mediaDevices.getUserMedia = async (what) => {
+                    await new Promise((go) => (window.allow = go));
+                    return (window.late = await open(what));
+                };
+            }"""
+        )
+        await page.page.locator("#settings").click()
+        await page.page.locator("#microphone").select_option(index=1)
+        await page.page.locator("#close").click()
+        await page.hang_up()
+        await page.page.evaluate("window.allow()")
+        await page.page.wait_for_function(
+            "window.late?.getTracks().every((one) => one.readyState === 'ended')"
+        )
 
 
 @doors

@@ -136,6 +136,7 @@ export class LocalVoice extends EventTarget {
     if (run?.microphone && run.listen && (microphone ?? "") !== (before.microphone ?? "")) {
       try {
         const fresh = await openMicrophone(microphone);
+        if (this.#run !== run) return fresh.getTracks().forEach((track) => track.stop());
         for (const track of run.microphone.getTracks()) track.stop();
         run.microphone = fresh;
         this.#watchMicrophone(run);
@@ -237,7 +238,11 @@ export class LocalVoice extends EventTarget {
       const stream = new MediaStream([track]);
       this.#audio.srcObject = stream;
       link.ears.hear(stream);
-      this.#audio.play().catch(() => this.#trouble("The browser blocks sound: press Hang up, then Talk."));
+      this.#audio.play().catch((error) => {
+        if (error.name !== "NotAllowedError" || !this.#current(run, link)) return;
+        link.blocked = "The browser blocks sound: press Hang up, then Talk.";
+        this.#trouble(link.blocked);
+      });
     };
     for (const track of run.microphone.getAudioTracks()) peer.addTrack(track, run.microphone);
     return new Promise((opened, failed) => {
@@ -251,7 +256,7 @@ export class LocalVoice extends EventTarget {
         link.open = true;
         link.since = link.heard = now();
         this.#said = "listening";
-        this.#trouble("");
+        this.#trouble(link.blocked ?? "");
         this.#show();
         this.#send({ ...hello(run.microphone.getAudioTracks()[0]), ...(run.listen ? {} : { echo_cancellation: true }) });
         if (this.#choices.mode) this.#send({ type: "mode", name: this.#choices.mode });
@@ -277,7 +282,7 @@ export class LocalVoice extends EventTarget {
     if (message.type !== "pong") this.#log("server", message);
     if (message.type === "caption") {
       if (message.role === "user" && message.text && this.state === "paused") this.#to("hearing");
-      if (message.role === "user" && message.final) this.#trouble(""); // what failed before works again
+      if (message.role === "user" && message.final) this.#trouble(link.blocked ?? ""); // what failed before works again
       this.#tell("caption", { ...message, connection: link.number });
     } else if (message.type === "timing") {
       this.#tell("timing", { ...message, delay: link.delay ?? 0, connection: link.number });

@@ -5,6 +5,8 @@ import { Sentence } from "./microphone.js";
 const BUSY_SECONDS = 5;
 const GATHER_SECONDS = 1;
 const RELAY_SECONDS = 5;
+const ANSWER_SECONDS = 5; // a server that says nothing for so long is not there
+const CALL_SECONDS = 20; // a call waits for the server's own way through the network
 
 export class Busy extends Sentence {
   constructor(sentence, seconds) {
@@ -95,7 +97,8 @@ export class Door {
     const pass = this.#own ? "" : await this.#pass();
     const headers = { ...options.headers, ...(pass ? { Authorization: `Bearer ${pass}` } : {}) };
     const credentials = this.#own ? "same-origin" : "omit";
-    return fetch(new URL(path, this.#server), { cache: "no-store", credentials, ...options, headers });
+    const signal = AbortSignal.timeout((path === "offer" ? CALL_SECONDS : ANSWER_SECONDS) * 1000);
+    return fetch(new URL(path, this.#server), { cache: "no-store", credentials, signal, ...options, headers });
   }
 
   #json(body, headers = {}) {

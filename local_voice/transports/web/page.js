@@ -37,7 +37,7 @@ const voice = new LocalVoice({ audio: element("voice"), token });
 const pace = new Pace();
 let messages = []; // for the trace
 let timings = new Map(); // of replies of which no word has been heard yet
-let unsent = ""; // written before there was a connection
+let unsent = []; // written before there was a connection
 
 // ---- what is going on ----------------------------------------------------------------------------------
 
@@ -83,7 +83,12 @@ function show({ state, word }) {
         : "The server did not take this link’s token: it has a new one since its start, or this browser keeps no cookies.",
     );
   }
-  if (connected && unsent && voice.say(unsent)) unsent = "";
+  while (connected && unsent.length && voice.say(unsent[0])) unsent.shift();
+  if (!live && unsent.length) {
+    // There is nobody to say it to any more: whoever wrote it has it back.
+    element("text").value = [...unsent, element("text").value].join(" ").trim();
+    unsent = [];
+  }
 }
 
 function complain(sentence) {
@@ -293,7 +298,7 @@ element("write").addEventListener("submit", (event) => {
   if (text.trim() === "") return;
   element("text").value = "";
   if (voice.say(text)) return;
-  unsent = text;
+  unsent.push(text);
   voice.start({ listen: false });
 });
 
