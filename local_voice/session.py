@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from local_voice.audio import Rechunker, Resampler, Tape, level
@@ -124,6 +125,8 @@ class Session:
         self._trace = trace
         self._observer = observer
         self._clock = clock
+        # Once for each message: a prompt looks at all of them, on the loop that paces everybody's sound.
+        self._count_tokens = cache(engines.llm.count_tokens)
         self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
         """(end of a window in seconds of audio, when it arrived): 2 s back, longer than any pause rule."""
@@ -344,7 +347,7 @@ class Session:
     def _prompt(self, command: Warm | Draft) -> list[Message]:
         limits = self._settings.llm
         budget = limits.context_tokens - limits.max_tokens
-        return prompt(limits.system_prompt, command.messages, budget, self._engines.llm.count_tokens)
+        return prompt(limits.system_prompt, command.messages, budget, self._count_tokens)
 
     async def _prepare(self, command: Draft, speaker: Speaker, writer: PlayoutWriter) -> None:
         def on_clause(clause: Clause) -> None:

@@ -21,6 +21,8 @@ class Shown:
         self._notify = notify
         self._newest: Message | None = None
         """The newest message of the history, as far as it has been shown."""
+        self._length = 0
+        """Of the history then."""
         self._reply: Caption | None = None
         """As much of the reply that plays as has been shown."""
 
@@ -36,10 +38,13 @@ class Shown:
 
     def history(self) -> None:
         """What the user said is final when it has entered the history."""
-        last = self._conversation.history[-1] if self._conversation.history else None
-        if last is not self._newest and last is not None and last.role == "user":
-            self._notify(Caption("user", self._conversation.turn, last.content, final=True))
-        self._newest = last
+        history, turn = self._conversation.history, self._conversation.turn
+        last = history[-1] if history else None
+        # A shorter history has lost its newest message; before the first turn it is an older connection's.
+        entered = last is not self._newest and len(history) >= self._length and turn > 0
+        if entered and last is not None and last.role == "user":
+            self._notify(Caption("user", turn, last.content, final=True))
+        self._newest, self._length = last, len(history)
 
     def heard(self) -> None:
         """The words of the reply that have been heard by now."""

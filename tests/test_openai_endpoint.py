@@ -120,6 +120,24 @@ async def test_text_arrives_in_pieces_and_the_first_listed_model_is_asked() -> N
 
 
 @pytest.mark.doors
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": None, "usage": {"total_tokens": 9}},
+        {"choices": [{"delta": None, "finish_reason": "stop"}]},
+        {"error": None, "choices": [{"delta": {}, "finish_reason": "stop"}]},
+    ],
+)
+async def test_null_is_taken_for_what_it_stands_for(last: dict[str, Any]) -> None:
+    parts = (event("Hi"), event(None, "stop"), b"data: " + json.dumps(last).encode() + b"\n\n")
+    async with (
+        serving(streaming(*parts, b"data: [DONE]\n\n")) as url,
+        OpenAiEndpoint(LlmSettings(url=url)) as model,
+    ):
+        assert [piece async for piece in model.generate(HELLO)] == ["Hi"]
+
+
+@pytest.mark.doors
 async def test_a_set_model_is_asked_for_even_where_models_are_not_listed() -> None:
     asked: list[str] = []
 

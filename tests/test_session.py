@@ -228,3 +228,24 @@ async def test_the_words_of_a_pause_are_final_only_when_the_turn_is_over():
         await user.hear("#" * 20 + "." * 10 + "#" * 20 + "." * 50)
         texts = [(c.text, c.final) for c in of_kind(Caption, user.notifications) if c.text != "partial"]
         assert texts == [("I would", False), ("I would like tea.", False), ("I would like tea.", True)]
+
+
+async def test_a_message_is_counted_once_however_long_the_conversation():
+    """Counting takes the loop, on which everybody's sound is paced."""
+
+    class Counts(ScriptedLlm):
+        counted = 0
+
+        def count_tokens(self, text: str) -> int:
+            self.counted += 1
+            return 1
+
+    llm = Counts("Fine.", "Good.")
+    async with conversation(ScriptedStt("How are you?", "And you?"), llm) as (user, session):
+        session.conversation.history[:] = [Message("user", f"Number {n}.") for n in range(500)]
+        await user.ask()
+        await user.listen(1.0)
+        before = llm.counted
+        await user.ask()
+        await user.listen(1.0)
+        assert llm.counted - before <= 4

@@ -167,11 +167,12 @@ class OpenAiEndpoint:
                 if data.strip() == "[DONE]":
                     return
                 event = json.loads(data)
-                if "error" in event:
+                if "error" in event and event["error"] is not None:
                     raise StageError("llm", f"{self._server} failed: {_message(event)}.")
-                for choice in event["choices"][:1]:  # the last event may hold usage and no choice
+                # The last event may hold usage and no choice; servers in Go write null for an empty list.
+                for choice in (event["choices"] or [])[:1]:
                     finished = finished or choice.get("finish_reason") is not None
-                    if text := choice.get("delta", {}).get("content"):
+                    if text := (choice.get("delta") or {}).get("content"):
                         yield text
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError("llm", f"{self._server} does not stream as OpenAI does ({error}).") from error
