@@ -11,6 +11,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from local_voice.access import is_local
@@ -25,9 +26,8 @@ def examine_server(url: str, token: str = "") -> list[Finding]:
     base = url.rstrip("/")
     status, facts = _ask(f"{base}/healthz", token)
     if status != 200:
-        return [
-            Finding("server", "bad", f"{base} does not answer: {facts['error']}", "start `local-voice serve`")
-        ]
+        why = facts.get("error") or f"HTTP {status}, so it is no local-voice server"
+        return [Finding("server", "bad", f"{base} does not answer: {why}", "start `local-voice serve`")]
     found = [Finding("server", "ok", f"{base} answers")]
     if not facts.get("ready"):
         warming = facts.get("warming") or "its models"
@@ -58,7 +58,7 @@ def _ask(url: str, token: str) -> tuple[int, dict[str, object]]:
             return answer.status, _facts(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, _facts(error.read())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return 0, {"error": str(getattr(error, "reason", error))}
 
 

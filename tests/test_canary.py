@@ -4,6 +4,8 @@ import asyncio
 
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer as TestServer
 
 from local_voice import canary, checkup
 from local_voice.ask import Answer
@@ -127,6 +129,18 @@ async def test_doctor_asks_a_server_whether_it_converses():
         assert (await examined(server))["models"] == ("bad", "still warming up: loading the voice")
     assert (await examined(server))["server"][0] == "bad"
     assert checkup.examine_server("ftp://x")[0].status == "bad"
+
+
+@doors
+@pytest.mark.parametrize("facts", [b'{"detail": "Not Found"}', b"<html>", b"[]"])
+async def test_doctor_knows_a_server_that_is_none_of_ours(facts):
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=404, body=facts)
+
+    async with TestServer(answer) as other:
+        [finding] = await asyncio.to_thread(examine_server, str(other.make_url("/")))
+    assert finding.status == "bad"
+    assert "no local-voice server" in finding.found
 
 
 @doors
