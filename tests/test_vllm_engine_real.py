@@ -117,6 +117,23 @@ async def test_a_warmed_prompt_begins_sooner(real: Real) -> None:
 
 
 @marked
+async def test_a_long_prompt_does_not_make_a_short_one_wait_for_its_end(real: Real) -> None:
+    began: dict[str, float] = {}
+
+    async def first(name: str, message: str) -> None:
+        async with aclosing(real.engine.generate([Message("user", message)])) as pieces:
+            await anext(pieces)
+        began[name] = time.monotonic()
+
+    numbers = " ".join(str(number) for number in range(150))  # some 500 tokens that nobody has computed yet
+    long = asyncio.create_task(first("long", f"Which of these is the largest: {numbers}?"))
+    await asyncio.sleep(0.05)
+    await first("short", "Is it late?")
+    await long
+    assert began["short"] < began["long"]
+
+
+@marked
 async def test_an_abort_frees_the_engine_at_once(real: Real) -> None:
     for _ in range(10):  # more than may run at once
         async with aclosing(real.engine.generate([Message("user", "Count to one thousand.")])) as pieces:

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 PREFILL_TOKENS: dict[Profile, int] = {"cpu": 128, "cuda": 4096}
 """Prompt tokens computed in one step, which holds up everybody's next token: 512 take 1 s on 2 cores."""
+FAIR_TOKENS = 32
+"""Of a step, what each prompt gets at least where several are computed: one block; more if there is room."""
 LOOP = {"min_pattern_size": 3, "max_pattern_size": 30, "min_count": 3}
 """Ends a reply that says the same 3 to 30 tokens three times running; 2 of 80 of a 0.5B model's did."""
 WATCH_SECONDS = 1.0
@@ -354,6 +356,9 @@ class VllmEngine:
             "max_model_len": settings.context_tokens,
             "max_num_seqs": settings.max_concurrent,
             "max_num_batched_tokens": max(PREFILL_TOKENS[self._profile], settings.max_concurrent),
+            # Else the first prompt takes each step whole until it is done, and the next ones wait.
+            "long_prefill_token_threshold": min(FAIR_TOKENS, settings.context_tokens),
+            "long_prefill_token_threshold_adaptive": True,
             "enable_prefix_caching": True,
             "block_size": settings.block_size,
             # Explicit, or vLLM measures and takes all it may. The fraction is checked all the same.
