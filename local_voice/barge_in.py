@@ -10,7 +10,7 @@ import math
 from typing import Literal, TypeAlias
 
 from local_voice.hallucinations import invented
-from local_voice.turn_words import TurnWords, phrase_at, skip_phrases, turn_words, words_of
+from local_voice.turn_words import TurnWords, made_of, phrase_at, skip_phrases, turn_words, words_of
 
 Meaning: TypeAlias = Literal["nothing", "backchannel", "stop", "content"]
 
@@ -41,7 +41,7 @@ def asks_for_silence(text: str, language: str) -> bool:
     known = turn_words(language)
     words = words_of(text)
     nothing_else = known.stops | known.openers | known.hums | known.courtesy
-    return _opens_with_stop(words, known) and skip_phrases(words, 0, nothing_else) == len(words)
+    return _opens_with_stop(words, known) and made_of(words, nothing_else)
 
 
 def _opens_with_stop(words: list[str], known: TurnWords) -> bool:

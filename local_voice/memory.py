@@ -80,7 +80,8 @@ class Memory:
     def wants_silence(self, user: UserTurn) -> bool:
         """The turn only told the assistant to be quiet, and quiet is its answer."""
         newest = user.transcript if user.cut_off else user.text
-        return (user.interrupts or user.cut_off) and asks_for_silence(newest or "", self.language)
+        over_it = user.interrupts or user.cut_off or any(user.under)  # the reply may have ended meanwhile
+        return over_it and asks_for_silence(newest or "", self.language)
 
     def verdict(self, user: UserTurn, text: str) -> Verdict:
         """What `text`, recognised in the tentative turn `user`, is while a reply has the floor."""

@@ -104,7 +104,11 @@ def test_in_an_unknown_language_all_words_are_content():
 
 
 @pytest.mark.parametrize(
-    "text", rows("Stop. | Okay, be quiet. | Stop it, please. | No, no, stop. | Wait, wait. | Enough, thanks.")
+    "text",
+    rows(
+        "Stop. | Okay, be quiet. | Stop it, please. | No, no, stop. | Wait, wait. | Enough, thanks. | "
+        "Stop, that is enough. | Stop that."
+    ),
 )
 def test_only_silence_is_wanted(text: str):
     assert asks_for_silence(text, "en")

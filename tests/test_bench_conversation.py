@@ -237,6 +237,17 @@ def test_a_reply_that_resumes_with_less_than_can_be_heard_before_it_pauses_loses
     assert (one.outcome, one.lost) == ("resumed", 0)
 
 
+def test_the_first_hum_of_another_reply_is_no_end_of_the_one_that_was_cut():
+    take, other = reply(seed=1), reply(3.0, begun=6.8, seed=2)
+    hum = (0.1 * np.sin(2 * np.pi * 125 / RATE * np.arange(800))).astype(np.float32)
+    take.sound[8000:8800] = hum
+    other.sound[:600] = hum[:600]  # 37 ms, then a pause
+    other.sound[600:2000] = 0
+    heard = faded_out(take.sound[: round(1.2 * RATE)])
+    sound = channel((4.0, heard), (7.0, other.sound))
+    assert distracted(sound, take, other).outcome == "cut"
+
+
 def test_samples_that_a_resumed_reply_skips_are_counted():
     take = reply()
     at = round(1.2 * RATE)

@@ -54,6 +54,15 @@ def test_stop_that_is_said_while_the_assistant_thinks_is_answered_by_silence(wor
     assert table.conversation.state == "listening"
 
 
+def test_stop_that_is_said_into_the_last_word_of_a_reply_is_answered_by_silence():
+    table = replying()
+    table.hear("#" * 6)
+    table.tell(PlaybackEnded(1, 0, "Once upon a time there was a king.", False))
+    table.hear("#" * 8 + "..")
+    assert not only(Draft, table.tell(FinalTranscript(*table.key(), "Stop.")))
+    assert not only(Release, table.hear(LONG))
+
+
 def test_content_that_is_said_while_the_assistant_thinks_is_answered_with_the_rest():
     table = Table()
     table.ask("I would like tea.")

@@ -22,6 +22,8 @@ ALIKE = 0.8
 SHORT_SECONDS = 0.1
 SHORT_ALIKE = 0.95
 """The same for shorter snippets: 30 ms of two hums were alike by 0.9."""
+LONG_SECONDS = 0.5
+"""Where a sound goes on with less than that before it pauses, so much more is looked at, pauses and all."""
 FADE_SECONDS = 0.015
 """Left out after a hole, since the sound may be fading in there."""
 SILENT = 3e-4
@@ -236,7 +238,11 @@ def _resumed(assistant: Samples, stopped: int, take: Take, takes: Sequence[Take]
     while start > stopped and abs(assistant[start - 1]) > 0:
         start -= 1
     at = max(onset, start + round(FADE_SECONDS * RATE))
-    place = _place(assistant, at, takes)
+    if len(_snippet(assistant, at)) < SHORT_SECONDS * RATE:
+        offset, alike = find(assistant[at : at + round(LONG_SECONDS * RATE)], take.sound)
+        place = (take, offset) if alike >= ALIKE else None
+    else:
+        place = _place(assistant, at, takes)
     if place is None or place[0] is not take or place[1] < at - start:
         return None
     return start, place[1] - (at - start)

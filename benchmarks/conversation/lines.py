@@ -117,13 +117,13 @@ LONG = (
 """(what the caller asks, a reply of about six seconds)."""
 
 INTERRUPTIONS = (
-    ("Stop, that is enough.", "All right."),
+    ("Stop, that is enough.", ""),
     ("Wait, what about the stars?", "The stars are much farther away."),
     ("No, I meant the other one.", "Then let me start again."),
     ("Hold on, I have another question.", "Go ahead, I am listening."),
     ("Tell me about something else instead.", "Gladly, what would you like to hear about?"),
     ("Sorry, but how long does it take?", "It takes about an hour."),
 )
-"""(what the caller cuts in with, the reply)."""
+"""(what the caller cuts in with, the reply; none where silence is wanted)."""
 
 BACKCHANNELS = ("Mm-hm.", "Yeah.", "Right.", "Okay.", "Uh huh.", "I see.")

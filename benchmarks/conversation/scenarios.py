@@ -44,9 +44,10 @@ def ask(text: str, reply: str, voice: str, *, label: str = "question") -> Action
 
 
 def say(text: str, voice: str, when: Trigger, kind: Kind, label: str, reply: str = "") -> Action:
-    """Words that come at a moment of their own."""
+    """Words that come at a moment of their own. An interruption without a reply wants silence."""
     spoken = voices.say("[[m'm: h'm:]]", "espeak:en-us") if text == "Mm-hm." else voices.say(text, voice)
-    return Action(kind, line(spoken, words=text), when, label, reply)
+    hushes = kind == "interruption" and not reply
+    return Action(kind, line(spoken, words=text), when, label, reply, hushes=hushes)
 
 
 def paused(parts: Iterable[Samples], lengths: Iterable[float], words: str = "") -> Sound:

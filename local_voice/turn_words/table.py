@@ -40,6 +40,17 @@ def skip_phrases(words: Sequence[str], start: int, table: frozenset[str]) -> int
     return start
 
 
+def made_of(words: Sequence[str], table: frozenset[str]) -> bool:
+    """Whether the words are phrases of the table and nothing else, however they are cut: "stop, that is
+    enough" is made of "stop" and "that is enough", though "stop that" is a phrase too."""
+    reached = {0}
+    for end in range(1, len(words) + 1):
+        sizes = range(1, min(LONGEST_PHRASE, end) + 1)
+        if any(end - size in reached and " ".join(words[end - size : end]) in table for size in sizes):
+            reached.add(end)
+    return len(words) in reached
+
+
 def last_phrase(words: Sequence[str], table: frozenset[str]) -> str:
     """The longest phrase of the table with which the words end; "" when they end in none."""
     for size in range(min(LONGEST_PHRASE, len(words)), 0, -1):
