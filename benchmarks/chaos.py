@@ -242,11 +242,16 @@ async def beside(
     questions = asked(*QUESTIONS[:ASKED])
     turns: list[tuple[float, float | None]] = []
     neighbours = [await nuisance(way, url, seconds) for way in ways]
-    async with calling(url) as caller:
-        await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbours are there
-        end = time.monotonic() + seconds - 4.0
-        while time.monotonic() < end or not turns:
-            turns.append(await ask(caller, questions[len(turns) % len(questions)]))
+    try:
+        async with calling(url) as caller:
+            await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbours are there
+            end = time.monotonic() + seconds - 4.0
+            while time.monotonic() < end or not turns:
+                turns.append(await ask(caller, questions[len(turns) % len(questions)]))
+    except BaseException:
+        for neighbour in neighbours:
+            neighbour.terminate()
+        raise
     did = [json.loads((await neighbour.communicate())[0] or "{}") for neighbour in neighbours]
     return turns, [", ".join(f"{count} {name}" for name, count in one.items() if count) for one in did]
 
