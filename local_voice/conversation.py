@@ -231,9 +231,7 @@ class Conversation:
         user = self._user
         if user is None:
             return []
-        commands: list[Command] = []
-        if user.drafted is not None:
-            commands.append(Withdraw(self.turn, self.revision, "the user went on"))
+        commands = self._withdraw(user, "the user went on")
         long = start - user.segment_start >= self._settings.segment_seconds
         if user.transcript and (long or user.typed):
             user.fix_segment(max(user.pause_end, start - self._settings.pre_roll_seconds))
@@ -481,10 +479,9 @@ class Conversation:
 
     def _typed(self, text: str, now: float) -> list[Command]:
         """A written message takes the place of whatever is being said, by either side."""
-        user, commands = self._user, list[Command]()
-        if user is not None and self._overlap is None and user.drafted is not None:
-            commands.append(Withdraw(self.turn, self.revision, "the user wrote instead"))
-        certain = user.certain_words() if user is not None and self._overlap is None else []
+        user = self._user if self._overlap is None else None
+        commands = self._withdraw(user, "the user wrote instead") if user is not None else []
+        certain = user.certain_words() if user is not None else []
         self._close_turn(now)
         commands += self._silence("the user wrote")
         self.turn += 1
