@@ -55,7 +55,7 @@ class Memory:
         """What speaks for and against the end of the turn, in the pause at `now`."""
         return Evidence(
             completion=user.completion,
-            text=user.text if user.transcript is not None else "",
+            text=user.punctuated if user.transcript is not None else "",
             language=self.language,
             asked_for=expected_answer(self._said((0, 0)), self.language),
             turn_seconds=now - user.start,

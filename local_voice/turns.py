@@ -56,6 +56,14 @@ class UserTurn:
         return " ".join(part for part in (*self.fixed, self.transcript) if part)
 
     @property
+    def punctuated(self) -> str:
+        """The same with a comma where the user paused for long and Whisper wrote no mark: it hears each part
+        for itself, and "eight of spades" and "the four of clubs" are a list only together."""
+        parts = [part for part in (*self.fixed, self.transcript) if part]
+        marked = [part if part[-1] in ".,;:!?" else f"{part}," for part in parts]
+        return " ".join((*marked[:-1], *parts[-1:]))
+
+    @property
     def level(self) -> float:
         """Mean loudness of the open segment's voice, dB, from where no reply sounded if there is any of it;
         0 without voice."""

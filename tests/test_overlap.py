@@ -246,6 +246,19 @@ def test_a_user_who_goes_on_right_after_the_first_sound_reopens_the_turn_and_is_
     assert table.conversation.history == [Message("user", "I would like tea. with some milk.")]
 
 
+def test_the_parts_of_a_reopened_turn_are_a_list_together():
+    table = Table()
+    table.ask("The eight of spades")
+    table.tell(PlaybackStarted(1, 0))
+    table.hear("#" * 12 + "..")
+    given = table.tell(FinalTranscript(1, 1, "the four of clubs."))
+    assert only(Draft, given)[0].messages == (Message("user", "The eight of spades the four of clubs."),)
+    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
+    table.tell(TurnCompletion(1, 1, 0.98))
+    assert not only(Release, table.hear("." * 48))
+    assert only(Release, table.hear("." * 8)) == [Release(1, 1)]
+
+
 def test_a_breath_right_after_the_first_sound_only_holds_the_reply_up():
     table = Table()
     table.ask("I would like tea.")
