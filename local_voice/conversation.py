@@ -159,7 +159,7 @@ class Conversation:
             case ChooseMode():
                 self._settings = self._settings.model_copy(update={"mode": event.name})
             case Resumed():
-                self.history[:0] = event.messages
+                return self._resumed(event.messages, now)
         return []
 
     # ---- the user's side ------------------------------------------------------------------------------
@@ -437,6 +437,8 @@ class Conversation:
             self.history.append(Message("assistant", heard, event.interrupted))
         elif reply.broke_off:
             self._memory.drop_question()  # it got an apology for an answer
+        elif event.interrupted and not reply.cut and self.history and self.history[-1].role == "user":
+            self.history[-1] = replace(self.history[-1], interrupted=True)
         user = self._user
         if user is None:
             return []
@@ -477,7 +479,16 @@ class Conversation:
         user.failed = None if user.failed == "stt" else user.failed  # it is tried again
         return [self._transcribe(user, now, final=True)]
 
-    def _typed(self, text: str, now: float) -> list[Command]:
+    def _resumed(self, messages: tuple[Message, ...], now: float) -> list[Command]:
+        """A question whose answer broke off with the connection is answered now."""
+        if messages[-1].role != "user" or not messages[-1].interrupted:
+            self.history[:0] = messages
+            return []
+        *before, question = messages
+        self.history[:0] = before
+        return self._typed(question.content, now, "the connection broke before its answer")
+
+    def _typed(self, text: str, now: float, why: str = "the user wrote it") -> list[Command]:
         """A written message takes the place of whatever is being said, by either side."""
         user = self._user if self._overlap is None else None
         commands = self._withdraw(user, "the user wrote instead") if user is not None else []
@@ -487,7 +498,7 @@ class Conversation:
         self.turn += 1
         self.revision = 0
         self._user = UserTurn(now, now, pause_end=now, typed=True, interrupts=self._reply is not None)
-        self._user.transcript, self._user.ended = text, "the user wrote it"
+        self._user.transcript, self._user.ended = text, why
         self.history.extend(Message("user", words) for words in certain)
         return [*commands, *self._transcribed(self._user, text, now)]
 

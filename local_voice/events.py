@@ -23,7 +23,7 @@ class Message:
     content: str
     """For the assistant: only words that were heard."""
     interrupted: bool = False
-    """The assistant was cut off after `content`."""
+    """The assistant was cut off after `content`; for the user: the connection broke before the answer."""
 
 
 # ---- events -------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class Session:
         self._over = False
         self._before = tuple(before)
         self._echo = False
-        self._shown = Shown(self.conversation, transport.playout, self._notify)
+        self._shown = Shown(self.conversation, transport.playout, self._notify, self._before)
         self._status = "listening"
         self._ended_because = ""
         """Why the newest turn was judged over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from local_voice.conversation import Conversation
 from local_voice.events import Message, PlaybackEnded, Transcribe
@@ -14,14 +14,19 @@ class Shown:
     """The captions of one conversation, each sent once."""
 
     def __init__(
-        self, conversation: Conversation, playout: Playout, notify: Callable[[Caption], None]
+        self,
+        conversation: Conversation,
+        playout: Playout,
+        notify: Callable[[Caption], None],
+        before: Sequence[Message] = (),
     ) -> None:
+        """`before`: what was said and heard on a connection that broke; its page still shows it."""
         self._conversation = conversation
         self._playout = playout
         self._notify = notify
-        self._newest: Message | None = None
+        self._newest = _words(before)
         """The newest message of the history, as far as it has been shown."""
-        self._length = 0
+        self._length = len(before)
         """Of the history then."""
         self._reply: Caption | None = None
         """As much of the reply that plays as has been shown."""
@@ -38,13 +43,13 @@ class Shown:
 
     def history(self) -> None:
         """What the user said is final when it has entered the history."""
-        history, turn = self._conversation.history, self._conversation.turn
-        last = history[-1] if history else None
-        # A shorter history has lost its newest message; before the first turn it is an older connection's.
-        entered = last is not self._newest and len(history) >= self._length and turn > 0
-        if entered and last is not None and last.role == "user":
-            self._notify(Caption("user", turn, last.content, final=True))
-        self._newest, self._length = last, len(history)
+        history = self._conversation.history
+        newest = _words(history)
+        # A shorter history has lost its newest message.
+        entered = len(history) > self._length or (len(history) == self._length and newest != self._newest)
+        if entered and history[-1].role == "user":
+            self._notify(Caption("user", self._conversation.turn, history[-1].content, final=True))
+        self._newest, self._length = newest, len(history)
 
     def heard(self) -> None:
         """The words of the reply that have been heard by now."""
@@ -64,3 +69,8 @@ class Shown:
             self._notify(
                 Caption("assistant", event.turn, event.heard, final=True, interrupted=event.interrupted)
             )
+
+
+def _words(history: Sequence[Message]) -> tuple[str, str]:
+    """Who said the newest message, and what."""
+    return (history[-1].role, history[-1].content) if history else ("", "")

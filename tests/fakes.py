@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from local_voice.audio import AudioChunk
+from local_voice.events import Message
 from local_voice.playout import Playout
 from local_voice.sentences import SENTENCES
 from local_voice.session import Engines, Session
@@ -193,13 +194,20 @@ async def conversation(
     trace=None,
     observer=None,
     turn: float = 0.95,
+    before: Sequence[Message] = (),
 ) -> AsyncIterator[tuple[HandTransport, Session]]:
     """A running session on scripted engines; leaves when the block ends."""
     transport = HandTransport()
     apologies = {text: Speech(tone(text).samples, ()) for text in SENTENCES}
     engines = Engines(LevelVad(), ScriptedTurn(turn), stt, llm, ToneTts(), apologies)
     session = Session(
-        engines, settings or Settings(), transport, trace=trace, observer=observer, clock=lambda: 0.0
+        engines,
+        settings or Settings(),
+        transport,
+        trace=trace,
+        observer=observer,
+        clock=lambda: 0.0,
+        before=before,
     )
     running = asyncio.create_task(session.run())
     await settle()

@@ -8,9 +8,9 @@ from local_voice.shown import Shown
 from local_voice.stages import Caption
 
 
-def captions(*events: Event) -> list[tuple[int, str]]:
+def captions(*events: Event, before: tuple[Message, ...] = ()) -> list[tuple[int, str]]:
     conversation, shown = Conversation(Settings()), list[Caption]()
-    one = Shown(conversation, Playout(24_000), shown.append)
+    one = Shown(conversation, Playout(24_000), shown.append, before)
     for event in events:
         conversation.handle(event, 1.0)
         one.history()
@@ -30,5 +30,12 @@ def test_a_question_that_gets_an_apology_does_not_become_the_one_before():
 
 
 def test_what_was_said_before_the_connection_broke_is_not_said_again():
-    before = Resumed((Message("user", "What time is it?"),))
-    assert captions(before, Typed("Hello?")) == [(1, "Hello?")]
+    before = (Message("user", "What time is it?"),)
+    assert captions(Resumed(before), Typed("Hello?"), before=before) == [(1, "Hello?")]
+
+
+def test_a_question_that_is_answered_after_the_connection_broke_is_not_said_again():
+    before = (Message("user", "What time is it?", interrupted=True),)
+    assert captions(Resumed(before), before=before) == []
+    later = (PlaybackEnded(1, 0, "Noon.", False), Typed("Hello?"))
+    assert captions(Resumed(before), *later, before=before) == [(2, "Hello?")]

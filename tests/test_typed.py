@@ -133,6 +133,37 @@ def test_a_resumed_conversation_remembers_what_was_said_before():
     assert draft.messages == (*before, Message("user", "Who am I?"))
 
 
+def test_a_question_whose_answer_broke_off_with_the_connection_is_answered_by_the_next_one():
+    table = Table()
+    table.ask("Who am I?")
+    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
+    assert table.conversation.history == [Message("user", "Who am I?", interrupted=True)]
+    again = Table()
+    commands = again.tell(Resumed((Message("user", "I am Ann."), *table.conversation.history)))
+    assert kinds(commands) == [Draft, Release]
+    assert again.conversation.history == [Message("user", "I am Ann."), Message("user", "Who am I?")]
+
+
+def test_a_question_whose_answer_was_silenced_is_not_answered_by_the_next_connection():
+    table = Table()
+    table.ask("Who am I?")
+    table.tell(StopSpeaking())
+    table.tell(PlaybackEnded(1, 0, "", interrupted=True))
+    assert Table().tell(Resumed(tuple(table.conversation.history))) == []
+
+
+async def test_a_user_who_comes_back_hears_the_answer_that_was_being_thought_out():
+    async with conversation(ScriptedStt("Who am I?"), ScriptedLlm("!|Ann.")) as (user, left):
+        await user.ask()
+        await user.listen(1.0)
+        assert left.conversation.state == "thinking"
+    before = tuple(left.conversation.history)
+    async with conversation(ScriptedStt(), ScriptedLlm("Ann."), before=before) as (user, session):
+        await user.listen(2.0)
+        assert [message.content for message in session.conversation.history] == ["Who am I?", "Ann."]
+    assert not [shown for shown in user.notifications if isinstance(shown, Caption) and shown.role == "user"]
+
+
 async def test_a_session_answers_a_written_message_and_times_it_from_there():
     llm = ScriptedLlm("It is noon.")
     async with conversation(ScriptedStt(), llm) as (user, session):
