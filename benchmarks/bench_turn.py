@@ -57,9 +57,11 @@ def start_server(flags: list[str], scripted: str = "") -> tuple[subprocess.Popen
     """`local-voice serve` on a free port, in a process group of its own.
 
     `scripted`: engines that are scripts, as in `scripted_server.py`. From here on SIGTERM ends this program
-    as an exception does, so that it takes the server along.
+    as Ctrl-C does, so that it takes the server along, also where a shell has begun it in the background.
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # asyncio cancels its main task for SIGINT alone; torn down in any other order, a call waits for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
