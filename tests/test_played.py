@@ -23,9 +23,10 @@ WORD_SECONDS = 0.02
 
 
 def babble(seconds: float) -> np.ndarray:
-    """Noise of which every stretch is like no other, so that its place is found in a recording."""
+    """Noise of which every stretch is like no other, so that its place is found in a recording. It is as low
+    as a voice: Opus keeps the wave of what is lower, and of higher sound only how loud it is."""
     noise = np.random.default_rng(1).standard_normal(round(seconds * RATE))
-    return (0.1 * np.convolve(noise, np.ones(6) / 3, "same")).astype(np.float32)
+    return (0.1 * np.convolve(noise, np.ones(24) / 6, "same")).astype(np.float32)
 
 
 SOUND = babble(4.0)

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import aioice.ice
 import numpy as np
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
+from aiortc.codecs.opus import OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
-from av import AudioFrame
+from av import AudioFrame, AudioResampler, CodecContext
 
 from local_voice.stages import StartupError
 from local_voice.transports.jitter import InOrder
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _TIMESTAMP = "_RTCRtpSender__rtp_timestamp"
+_ENCODER = "_RTCRtpSender__encoder"
 _CONNECT = "_RTCPeerConnection__connect"
 _DTLS = "_RTCPeerConnection__dtlsTransports"
 
@@ -30,7 +32,7 @@ _DTLS = "_RTCPeerConnection__dtlsTransports"
 def require_aiortc() -> None:
     """Check the private places of aiortc that are used here. Raises `StartupError`."""
     receiving = _BUFFER in RTCRtpReceiver.__init__.__code__.co_names
-    sending = _TIMESTAMP in RTCRtpSender.__init__.__code__.co_names
+    sending = {_TIMESTAMP, _ENCODER} <= {*RTCRtpSender.__init__.__code__.co_names}
     connecting = hasattr(RTCPeerConnection, _CONNECT)
     closing = _DTLS in RTCPeerConnection.__init__.__code__.co_names
     handling = hasattr(RTCRtpReceiver, "_handle_rtp_packet")
@@ -118,6 +120,45 @@ def own_receive_path(receiver: RTCRtpReceiver, heard: Callable[[], None]) -> Non
 
     setattr(receiver, "_handle_rtp_packet", in_order)  # noqa: B010
     setattr(receiver, _BUFFER, _AtOnce())
+
+
+class SpeechEncoder(OpusEncoder):
+    """Opus for one voice, in place of aiortc's 96 kbit/s of stereo for telephones.
+
+    At first mono, 64 kbit/s, with the wave as it is (correlation 0.9997; aiortc's 0.89), which an echo
+    canceller on this side wants. "lowdelay" would be 4 ms sooner, and its timestamps too: a jump at a change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resampler = AudioResampler(
+            format="s16", layout="mono", rate=self.codec.sample_rate, frame_size=self.resampler.frame_size
+        )
+        self._open(64_000, application="audio")
+
+    def survive_loss(self) -> None:
+        """From the next frame on each packet carries a coarser copy of the one before it, which browsers use.
+
+        In-band FEC (RFC 6716, 2.1.7). For 28 s of speech PESQ (wide band) is 4.40 without loss (aiortc's:
+        4.50), but 4.36, 4.00 and 3.69 with 1, 5 and 10 % of the packets lost (4.13, 2.91 and 2.32). But
+        the wave is no longer kept (0.84).
+        """
+        # Complexity 10 takes 0.1 ms a frame more, and PESQ is the same; so it is with 5 to 15 % expected.
+        self._open(48_000, application="voip", fec="1", packet_loss="10", compression_level="5")
+
+    def _open(self, bit_rate: int, **options: str) -> None:
+        codec = CodecContext.create("libopus", "w")
+        codec.bit_rate, codec.layout, codec.options = bit_rate, "mono", options
+        codec.format = self.codec.format
+        codec.sample_rate, codec.time_base = self.codec.sample_rate, self.codec.time_base
+        self.codec = codec
+
+
+def encode_speech(sender: RTCRtpSender) -> SpeechEncoder:
+    """Let a sender use a `SpeechEncoder`, which is returned; before its first frame."""
+    encoder = SpeechEncoder()
+    setattr(sender, _ENCODER, encoder)
+    return encoder
 
 
 def last_timestamp(sender: RTCRtpSender) -> int:

@@ -39,6 +39,7 @@ from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
 from local_voice.transports.ice import IceServer
 from local_voice.transports.inside_aiortc import (
     close_whole,
+    encode_speech,
     last_timestamp,
     measure_loudness_at_once,
     offer_loopback_when_alone,
@@ -146,6 +147,7 @@ class WebRtcTransport:
         self._peer = peer
         self._voice = Voice(self.playout, self._on_frame)
         self._sender = peer.addTrack(self._voice)
+        self._encoder = encode_speech(self._sender)
         self._pressed: deque[float] = deque(maxlen=MOST_PRESSES)
         """When its last presses came."""
         self._written: deque[float] = deque(maxlen=MOST_WRITTEN)
@@ -311,6 +313,7 @@ class WebRtcTransport:
         self.echo = not hello.echo_cancellation
         if hello.echo_cancellation:
             self._echo_path = None
+            self._encoder.survive_loss()
         level = logging.DEBUG if self._greeted else logging.INFO
         log.log(level, "the client says of its microphone: %s", hello)
         self._greeted = True
