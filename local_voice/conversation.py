@@ -280,6 +280,7 @@ class Conversation:
             return self._drop(user, now)
         if self._memory.wants_silence(user):
             self.history.append(Message("user", user.text))
+            self._answered_until = self._memory.silenced_at = user.pause_end
             return self._drop(user, now)
         said = self._memory.addressed(user)
         if said is None:

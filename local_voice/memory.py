@@ -15,6 +15,9 @@ from local_voice.settings import Settings
 from local_voice.turns import UserTurn
 from local_voice.wake_phrase import after_wake_phrase
 
+SAME_BREATH_SECONDS = 1.5
+"""After "stop" a turn that begins sooner may be more of the same: "... that is enough"."""
+
 
 class Memory:
     """One conversation's messages and habits."""
@@ -30,6 +33,8 @@ class Memory:
         """The user's microphone may hear the assistant."""
         self.attentive_until = 0.0
         """Until then a turn needs no wake phrase; seconds of audio."""
+        self.silenced_at: float | None = None
+        """Where the user's last request for silence ended; seconds of audio."""
         self._level: float | None = None
         """Loudness of the user's voice, dB."""
         self._writing: tuple[tuple[int, int], str] = ((0, 0), "")
@@ -81,7 +86,8 @@ class Memory:
         """The turn only told the assistant to be quiet, and quiet is its answer."""
         newest = user.transcript if user.cut_off else user.text
         over_it = user.interrupts or user.cut_off or any(user.under)  # the reply may have ended meanwhile
-        return over_it and asks_for_silence(newest or "", self.language)
+        more_of_it = self.silenced_at is not None and user.start - self.silenced_at < SAME_BREATH_SECONDS
+        return (over_it or more_of_it) and asks_for_silence(newest or "", self.language)
 
     def verdict(self, user: UserTurn, text: str) -> Verdict:
         """What `text`, recognised in the tentative turn `user`, is while a reply has the floor."""

@@ -84,6 +84,19 @@ def test_the_button_is_no_less_final_because_it_clicks():
     assert not only(Release, table.hear(LONG))
 
 
+def test_that_is_enough_right_after_stop_is_more_of_the_same_and_later_a_turn_of_its_own():
+    for pause, answered in ((6, False), (30, False), (100, True)):
+        table = replying()
+        table.hear("#" * 12 + "..")
+        table.tell(FinalTranscript(*table.key(), "Stop."))
+        table.tell(PlaybackEnded(1, 0, "Once", True))
+        stopped = table.now
+        given = table.hear("." * pause + "#" * 20 + "...")
+        (again,) = [command for command in only(Transcribe, given) if command.final]
+        assert again.start >= stopped - 2 * WINDOW - 1e-6  # without the end of "stop"
+        assert bool(only(Draft, table.tell(FinalTranscript(*table.key(), "That is enough.")))) is answered
+
+
 def test_stop_under_the_talk_key_is_answered_by_silence():
     table = replying()
     table.tell(PushToTalk(True))
