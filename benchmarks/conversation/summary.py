@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.conversation.caller import Recording
 from benchmarks.conversation.heard_words import TOLERANCE, HeardWords
 from benchmarks.conversation.judge import Gap, Verdicts
-from benchmarks.conversation.loudness import RATE
+from benchmarks.conversation.loudness import FRAME_SECONDS, RATE
 from benchmarks.conversation.sweep import OPERATING, Point
 from benchmarks.conversation.tapes import FIRST_TOKEN_SECONDS, TOKENS_PER_SECOND, Ledger
 from benchmarks.report import Report, Share, Times
@@ -19,6 +19,8 @@ BUDGET = 0.05
 """Pauses that may be cut off."""
 CONFIDENT = ("question", "short answer")
 """Classes that are complete and sound so: what the target for confident turns is about."""
+LEAST_MEANT = 0.3
+"""Seconds of the shortest pause the target is about; a shorter one is over before a reply can begin."""
 
 
 @dataclass
@@ -40,9 +42,15 @@ def report(
     about = {"language model": settings.llm.model if real_llm else scripted, **settings.turn.model_dump()}
     made = Report("conversation", about, [*models, *([settings.llm.model] if real_llm else [])])
     made.load = load
+    fill(made, results, points, settings.turn.confident_probability)
+    return made
+
+
+def fill(made: Report, results: Sequence[Result], points: Sequence[Point], confident: float) -> None:
+    """Add all rows. `confident`: Smart Turn's probability from which it is sure."""
     verdicts = [result.verdicts for result in results]
     _gaps(made, verdicts)
-    _decisions(made, results, settings.turn.confident_probability)
+    _decisions(made, results, confident)
     _pauses(made, verdicts)
     _interruptions(made, verdicts)
     _distractors(made, verdicts)
@@ -50,7 +58,6 @@ def report(
     _drafts(made, results)
     _reality(made, results)
     _swept(made, points)
-    return made
 
 
 def _gaps(made: Report, verdicts: Sequence[Verdicts]) -> None:
@@ -93,7 +100,11 @@ def _completion(gap: Gap, ledger: Ledger) -> float:
 
 def _pauses(made: Report, verdicts: Sequence[Verdicts]) -> None:
     pauses = [pause for verdict in verdicts for pause in verdict.pauses]
-    for label, some in _labelled(pauses):
+    meant = [pause for pause in pauses if pause.seconds >= LEAST_MEANT - FRAME_SECONDS / 2]
+    least = f"{LEAST_MEANT} s and longer"
+    unlisted = [pause for pause in meant if pause.label != "list"]
+    groups = [*_labelled(pauses), (least, meant), (f"{least}, without lists", unlisted)]
+    for label, some in groups:
         cut = [f"{pause.scenario}, {pause.seconds:.1f} s" for pause in some if pause.cut_off]
         made.row(
             f"pauses cut off: {label}",
