@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.conversation.caller import Recording
 from benchmarks.conversation.judge import MidPause, Verdicts
 from benchmarks.conversation.summary import Result, fill
-from benchmarks.conversation.sweep import Point
-from benchmarks.conversation.tapes import Ledger, Tapes
+from benchmarks.conversation.sweep import OPERATING, Point
+from benchmarks.conversation.tapes import Decision, Ledger, Take, Tapes
+from benchmarks.regression import compare
 from benchmarks.report import Report, Row
 
 
@@ -26,6 +27,13 @@ def table(*results: Result, points: tuple[Point, ...] = ()) -> dict[str, Row]:
     return {row["what"]: row for row in made.rows}
 
 
+def written(*results: Result, points: tuple[Point, ...] = ()) -> dict[str, Any]:
+    """What two runs are compared by."""
+    made = Report("conversation", {})
+    fill(made, results, points, 0.9)
+    return made.content()
+
+
 def mid_pause(seconds: float, cut_off: bool, label: str = "comma") -> MidPause:
     return MidPause("scenario", label, 1.0, seconds, cut_off, False)
 
@@ -37,3 +45,47 @@ def test_pauses_too_short_to_be_cut_off_do_not_water_the_share_down():
     assert shares["pauses cut off: all"] == "50.0 (2 of 4)"
     assert shares["pauses cut off: 0.3 s and longer"] == "66.7 (2 of 3)"
     assert shares["pauses cut off: 0.3 s and longer, without lists"] == "50.0 (1 of 2)"
+
+
+def test_what_the_policy_cuts_off_offline_can_be_judged_and_so_can_the_least_it_reaches():
+    policy = (
+        Point("policy", OPERATING, (0.4, 0.8), (True,) * 4 + (False,) * 6),
+        Point("policy", "slow", (0.9, 1.5), (True,) + (False,) * 9),
+        Point("policy", "slower", (1.9, 1.9), (True,) + (False,) * 9),
+    )
+    rows = table(points=(*policy, Point("silence timer", "1.6 s", (1.6, 1.6), (False,) * 10)))
+    own, fewest = rows["thresholds: policy, operating point"], rows["thresholds: policy, fewest cut off"]
+    assert (str(own["cut_off"]), own["mean_delay"]) == ("40.0 (4 of 10)", 0.6)
+    assert (str(fewest["cut_off"]), fewest["mean_delay"]) == ("10.0 (1 of 10)", 1.2)
+    assert fewest["setting"] == "slow"
+    assert rows["thresholds: silence timer, quickest with at most 5% cut off"]["setting"] == "1.6 s"
+    assert "thresholds: policy, quickest with at most 5% cut off" not in rows
+
+
+def test_the_cost_of_drafting_is_told_call_by_call():
+    def call(wasted: int) -> Result:
+        tapes = Tapes()
+        ledger = Ledger(tapes)
+        for key, tokens in (((1, 0), 20 - wasted), ((1, 1), wasted)):
+            ledger.decisions.append(Decision(1.0, 1.0, "Draft", key))
+            tapes.takes.append(Take("question", key, 1.0, tokens=tokens))
+        ledger.decisions.append(Decision(1.2, 1.2, "Release", (1, 0)))
+        made = result()
+        made.recording.takes, made.ledger = tapes.takes, ledger
+        return made
+
+    calls = [call(1) for _ in range(10)]
+    rows = table(*calls, result())
+    assert len(rows["tokens of drafts never released"]["share"].samples) == 10
+    assert str(rows["drafts accepted"]["share"]) == "50.0 (10 of 20)"
+    found = compare(written(*calls), written(*(call(15) for _ in range(10))))
+    assert [f.what for f in found if f.verdict == "worse"] == ["tokens of drafts never released: share"]
+
+
+def test_a_policy_that_cuts_off_more_than_before_is_found_by_comparing_the_results():
+    def points(cut: int) -> tuple[Point, ...]:
+        return (Point("policy", OPERATING, (0.5,) * 20, (True,) * cut + (False,) * (40 - cut)),)
+
+    old, new = (written(points=points(cut)) for cut in (4, 36))
+    worse = {finding.what for finding in compare(old, new) if finding.verdict == "worse"}
+    assert "thresholds: policy, operating point: cut_off" in worse

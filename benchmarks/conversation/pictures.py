@@ -55,7 +55,8 @@ def draw_sweep(points: Sequence[Point], path: Path) -> None:
     axes.axhline(5, color="#9aa5b1", lw=0.8, ls="--")
     axes.set_xlabel("mean silence before the release at true ends (s)")
     axes.set_ylabel("pauses within turns cut off (%)")
-    axes.set_title(f"{ours.pauses} pauses within turns, {ours.ends} ends; lines: the best of each", color=INK)
+    counts = f"{len(ours.cut)} pauses within turns, {len(ours.waits)} ends"
+    axes.set_title(f"{counts}; lines: the best of each", color=INK)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=-2)
     axes.legend()

@@ -38,13 +38,20 @@ class Point:
 
     policy: str
     setting: str
-    delay: float
-    """Mean seconds at true ends; one that was never released counts as the longest wait."""
-    median: float
-    cut_off: float
-    """Part of the pauses within turns."""
-    pauses: int
-    ends: int
+    waits: tuple[float, ...]
+    """Seconds at each true end; one that was never released counts as the longest wait."""
+    cut: tuple[bool, ...]
+    """Of each pause within a turn: a reply was released in it."""
+
+    @property
+    def delay(self) -> float:
+        """Mean seconds at true ends."""
+        return float(np.mean(self.waits))
+
+    @property
+    def cut_off(self) -> float:
+        """Part of the pauses within turns."""
+        return float(np.mean(self.cut))
 
 
 def turns_of(calls: Iterable[Call]) -> list[list[Action]]:
@@ -97,7 +104,7 @@ async def _all(heard: Sequence[Evidence], settings: Settings) -> list[Pause]:
 def _point(policy: str, setting: str, found: Sequence[Pause], settings: Settings) -> Point:
     longest = settings.turn.hold_seconds
     ends = [pause.waited if pause.waited is not None else longest for pause in found if pause.is_end]
-    return _made(policy, setting, ends, [pause.cut_off for pause in found if not pause.is_end])
+    return Point(policy, setting, tuple(ends), tuple(pause.cut_off for pause in found if not pause.is_end))
 
 
 def _timer(seconds: float) -> Waits:
@@ -114,10 +121,5 @@ def _smart_turn(threshold: float) -> Waits:
 
 def _timed(policy: str, setting: str, found: Sequence[Pause], waits: Waits) -> Point:
     """A policy that waits a time it knows from the pause alone."""
-    ends = [waits(pause) for pause in found if pause.is_end]
-    return _made(policy, setting, ends, [waits(p) < p.seconds - 1e-6 for p in found if not p.is_end])
-
-
-def _made(policy: str, setting: str, ends: Sequence[float], cut: Sequence[bool]) -> Point:
-    mean, median = float(np.mean(ends)), float(np.median(ends))
-    return Point(policy, setting, mean, median, float(np.mean(cut)), len(cut), len(ends))
+    ends = tuple(waits(pause) for pause in found if pause.is_end)
+    return Point(policy, setting, ends, tuple(waits(p) < p.seconds - 1e-6 for p in found if not p.is_end))
