@@ -113,6 +113,77 @@ def test_a_pause_that_is_waited_out_is_not_cut_off():
     assert found.talk_overs == []
 
 
+def over_the_caller(*pieces: tuple[float, np.ndarray]) -> list[float]:
+    """Seconds for which a reply in these pieces is heard over a caller who goes on from 4.5 to 7.5 s."""
+    take = reply(4.0)
+    going_on = during("going on", 4.5, 3.0)
+    found = judge(recording(channel(*pieces), [take], turn(1.0, 2.0), going_on))
+    return [over.seconds for over in found.talk_overs]
+
+
+def test_a_reply_that_is_resumed_over_the_caller_talks_over_again():
+    sound, paused = reply(4.0).sound, round(0.6 * RATE)
+    first = (4.0, faded_out(sound[:paused]))
+    assert over_the_caller(first) == [pytest.approx(0.1, abs=0.01)]
+    again = (5.2, faded_in(sound[paused - FADE : paused + RATE]))
+    assert over_the_caller(first, again) == [pytest.approx(1.1, abs=0.03)]
+    after_their_last_voice = (8.0, faded_in(sound[paused - FADE :]))
+    assert over_the_caller(first, after_their_last_voice) == [pytest.approx(0.1, abs=0.01)]
+
+
+def test_talk_over_is_counted_too_where_the_reply_begins_between_two_frames():
+    wrong = reply(0.2)
+    said = turn(1.0, 4.0, pause=(1.0, 1.6))
+    [over] = judge(recording(channel((2.7 + 0.002, wrong.sound)), [wrong], said)).talk_overs
+    assert over.seconds == pytest.approx(0.2, abs=0.006)
+
+
+def reasons(sound: np.ndarray, takes: list[Take], *spoken: Spoken) -> list[tuple[bool | None, bool | None]]:
+    """Of each reply: whether it was cut though nobody spoke, and whether it answers nothing."""
+    return [(one.cut, one.to_nothing) for one in judge(recording(sound, takes, *spoken)).replies]
+
+
+def test_a_reply_that_ends_early_was_cut_though_nobody_spoke():
+    take = reply(4.0)
+    assert reasons(channel((3.25, take.sound)), [take], turn(1.0, 2.0)) == [(False, False)]
+    cut = faded_out(take.sound[: RATE // 2])
+    assert reasons(channel((3.25, cut)), [take], turn(1.0, 2.0)) == [(True, False)]
+
+
+def test_a_reply_that_the_caller_interrupts_was_not_cut_for_nothing():
+    old, new = reply(4.0, seed=1), reply(begun=6.0, seed=2)
+    sound = channel((4.0, faded_out(old.sound[: round(1.2 * RATE)])), (7.0, new.sound))
+    for kind in ("interruption", "going on"):
+        assert reasons(sound, [old, new], turn(1.0, 2.0), during(kind, 5.0, 1.5)) == [
+            (None, False),
+            (False, False),
+        ]
+    # Where it was in a pause of its own, its last sound was before the caller's first.
+    assert reasons(sound, [old, new], turn(1.0, 2.0), during("interruption", 5.35, 1.2))[0] == (None, False)
+
+
+def test_what_a_distractor_does_to_a_reply_is_not_told_twice():
+    old, new = reply(4.0, seed=1), reply(begun=6.0, seed=2)
+    said = [turn(1.0, 2.0), during("distractor", 5.0, 0.4)]
+    cut = faded_out(old.sound[: round(1.2 * RATE)])
+    assert reasons(channel((4.0, cut)), [old, new], *said) == [(None, None)]
+    assert reasons(channel((4.0, cut), (7.0, new.sound)), [old, new], *said) == [(None, None)] * 2
+
+
+def test_a_second_reply_answers_nothing():
+    first, second = reply(2.0, seed=1), reply(2.0, begun=7.0, seed=2)
+    sound = channel((3.25, first.sound), (8.0, second.sound))
+    assert reasons(sound, [first, second], turn(1.0, 2.0)) == [(False, False), (False, True)]
+    assert reasons(sound, [first, second], turn(1.0, 2.0), turn(6.0, 1.5)) == [(False, False)] * 2
+    assert reasons(sound, [first, second], turn(6.0, 1.5)) == [(False, True), (False, False)]
+
+
+def test_the_second_attempt_at_a_reply_that_was_cut_is_an_answer():
+    first, second = reply(2.0, seed=1), reply(2.0, begun=7.0, seed=2)
+    sound = channel((3.25, faded_out(first.sound[:RATE])), (8.0, second.sound))
+    assert reasons(sound, [first, second], turn(1.0, 2.0)) == [(True, False), (False, False)]
+
+
 def test_duck_and_stop_are_timed_from_the_first_voiced_sample_of_an_interruption():
     old, new = reply(seed=1), reply(begun=7.0, seed=2)
     heard = old.sound[: round(1.25 * RATE)].copy()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.conversation.caller import Recording
-from benchmarks.conversation.judge import MidPause, Verdicts
+from benchmarks.conversation.judge import MidPause, Reply, Verdicts
 from benchmarks.conversation.summary import Result, fill
 from benchmarks.conversation.sweep import OPERATING, Point
 from benchmarks.conversation.tapes import Decision, Ledger, Take, Tapes
@@ -45,6 +45,19 @@ def test_pauses_too_short_to_be_cut_off_do_not_water_the_share_down():
     assert shares["pauses cut off: all"] == "50.0 (2 of 4)"
     assert shares["pauses cut off: 0.3 s and longer"] == "66.7 (2 of 3)"
     assert shares["pauses cut off: 0.3 s and longer, without lists"] == "50.0 (1 of 2)"
+
+
+def test_replies_without_a_reason_are_counted_among_those_that_nobody_spoke_under():
+    replies = [
+        Reply("cats", 3.2, True, False),
+        Reply("tea", 9.0, False, True),
+        Reply("", 14.0, None, None),
+        Reply("moon", 20.0, None, False),
+    ]
+    rows = table(result(replies=replies))
+    cut, nothing = rows["replies cut though nobody spoke"], rows["replies to nothing"]
+    assert (str(cut["share"]), cut["note"]) == ("50.0 (1 of 2)", "call, 3 s")
+    assert (str(nothing["share"]), nothing["note"]) == ("33.3 (1 of 3)", "call, 9 s")
 
 
 def test_what_the_policy_cuts_off_offline_can_be_judged_and_so_can_the_least_it_reaches():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.conversation.loudness import AUDIBLE_DB, FRAME, FRAME_SECONDS, RATE, levels
+from benchmarks.conversation.loudness import AUDIBLE_DB, FRAME, FRAME_SECONDS, RATE, Extent, levels
 from benchmarks.conversation.tapes import Take
 from local_voice.audio import Samples
 
@@ -71,6 +71,12 @@ class Playback:
         """The sample of the take that is heard, or would be next, at a time of the recording."""
         shift = next(shift for since, shift in reversed(self.shifts) if since <= at or since == self.start)
         return max(0, round(at * RATE) - shift)
+
+    @property
+    def sounding(self) -> list[Extent]:
+        """Where it was played: all of it but its holes, its own pauses too."""
+        starts = [self.start, *(hole.end for hole in self.holes)]
+        return list(zip(starts, [*(hole.start for hole in self.holes), self.end], strict=True))
 
     @property
     def completed(self) -> bool:

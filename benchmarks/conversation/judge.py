@@ -60,7 +60,7 @@ class TalkOver:
     start: float
     """Where the caller's voice and the assistant's first met."""
     seconds: float
-    """How long the assistant went on speaking."""
+    """How long both spoke: all that was played of that reply from there to the caller's last voice."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,21 @@ class Distractor:
     """Seconds of silence in the reply."""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What the assistant said, and whether there was a reason to begin and to end.
+
+    None where that is judged elsewhere: the caller spoke, or a distractor was heard.
+    """
+
+    scenario: str
+    start: float
+    cut: bool | None
+    """It was not heard to its end, though nobody spoke."""
+    to_nothing: bool | None
+    """Nothing had been said since the reply before it was over."""
+
+
 @dataclass
 class Verdicts:
     """All of one recording."""
@@ -110,6 +125,7 @@ class Verdicts:
     talk_overs: list[TalkOver] = field(default_factory=list)
     interruptions: list[Interruption] = field(default_factory=list)
     distractors: list[Distractor] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     playbacks: list[Playback] = field(default_factory=list)
     unmet: list[tuple[str, str]] = field(default_factory=list)
     stray: list[float] = field(default_factory=list)
@@ -126,7 +142,10 @@ class _Judge:
         self._recording = recording
         self._audible = extents(recording.assistant, AUDIBLE_DB, join=BURST_SECONDS)
         self._playbacks = playbacks(recording.assistant, recording.takes)
+        self._replies = _whole(self._playbacks)
         self._end = len(recording.assistant) / RATE
+        self._disturbed: list[Playback] = []
+        """Replies that a distractor may have cut or caused."""
         self.verdicts = Verdicts(recording.call, playbacks=self._playbacks, unmet=recording.unmet)
         spoken = recording.spoken
         for number, said in enumerate(spoken):
@@ -141,30 +160,36 @@ class _Judge:
                 self._going_on(said)
             elif said.action.kind == "interruption":
                 self._interruption(said, following)
+        self._reasons()
 
     # ---- the caller's turn ----------------------------------------------------------------------------
 
     def _mid_pauses(self, said: Spoken) -> None:
         """Whether the assistant began to speak before the caller was done."""
-        onsets = [p.start for p in self._playbacks if said.first_voice < p.start < said.last_voice]
+        begun = [p for p in self._playbacks if said.first_voice < p.start < said.last_voice]
         voiced = said.voiced
         for (_, pause), (resumed, end) in pairwise(voiced):
-            inside = [onset for onset in onsets if pause <= onset < end]
-            before = any(onset < resumed for onset in inside)
+            inside = [p for p in begun if pause <= p.start < end]
+            before = any(p.start < resumed for p in inside)
             verdict = MidPause(said.scenario, said.action.label, pause, resumed - pause, bool(inside), before)
             self.verdicts.pauses.append(verdict)
             if inside:
-                self._talk_over(said, max(inside[0], resumed))
-        self.verdicts.stray += [onset for onset in onsets if onset < voiced[0][1]]
+                self._talk_over(said, max(inside[0].start, resumed), inside[0])
+        self.verdicts.stray += [p.start for p in begun if p.start < voiced[0][1]]
 
-    def _talk_over(self, said: Spoken, met: float) -> None:
-        """The assistant and the caller both speak from `met` on."""
-        burst = next(((a, b) for a, b in self._audible if a <= met <= b), (met, met))
-        seconds = max(0.0, self._last_audible(met, burst[1]) - met)
+    def _talk_over(self, said: Spoken, met: float, playback: Playback | None) -> None:
+        """The assistant and the caller both speak from `met` on, and perhaps again after a pause."""
+        parts = [] if playback is None else next(reply for reply in self._replies if playback in reply)
+        seconds = 0.0
+        for start, end in (stretch for part in parts for stretch in part.sounding):
+            start, end = max(start, met), min(end, said.last_voice)
+            seconds += self._last_audible(start, end) - start if start < end else 0.0
         self.verdicts.talk_overs.append(TalkOver(said.scenario, said.action.label, met, seconds))
 
     def _going_on(self, said: Spoken) -> None:
-        self._talk_over(said, said.first_voice)
+        first, last = said.first_voice, said.last_voice
+        met = next((p for p in self._playbacks if p.end > first and p.start < last), None)
+        self._talk_over(said, first, met)
 
     def _gap(self, said: Spoken, following: Spoken | None) -> None:
         """From the last voiced sample to the answer, unless the caller went on before there could be one."""
@@ -217,11 +242,12 @@ class _Judge:
         limit = following.first_voice if following is not None else self._end
         holes = [hole for hole in playback.holes if hole.end > start]
         softest = min((gain for at, gain in playback.gains if start <= at < end + 1.0), default=1.0)
-        answered = any(playback.end + BURST_SECONDS < p.start < limit for p in self._playbacks)
+        answers = [p for p in self._playbacks if playback.end + BURST_SECONDS < p.start < limit]
+        self._disturbed += [playback, *answers]
         outcome: Literal["untouched", "ducked", "resumed", "cut", "answered"] = "untouched"
         if not playback.completed:
             outcome = "cut"
-        elif answered:
+        elif answers:
             outcome = "answered"
         elif holes:
             outcome = "resumed"
@@ -238,6 +264,28 @@ class _Judge:
                 sum(hole.end - hole.start for hole in holes),
             )
         )
+
+    def _reasons(self) -> None:
+        """Whether each reply answers something, and ended because it was over or somebody spoke."""
+        turns = [said for said in self._recording.spoken if said.action.kind != "distractor"]
+        before: list[Playback] | None = None
+        for reply in self._replies:
+            if reply[0].take is None:
+                continue
+            start, end = reply[0].start, reply[-1].end
+            said = next((said for said in reversed(turns) if said.first_voice <= start), None)
+            disturbed = any(part in self._disturbed for part in reply)
+            # A pause of its own may hide that it was cut by what begins just after it.
+            spoken = any(one.first_voice < end + BURST_SECONDS and start < one.last_voice for one in turns)
+            cut = None if disturbed or spoken else not _completed(reply)
+            to_nothing: bool | None = said is None
+            if disturbed or (said is not None and start < said.last_voice):
+                to_nothing = None
+            elif said is not None and before is not None and before[0].start >= said.last_voice:
+                to_nothing = _completed(before)  # of one that was cut this is the second attempt
+            scenario = said.scenario if said is not None else ""
+            self.verdicts.replies.append(Reply(scenario, start, cut, to_nothing))
+            before = reply
 
     # ---- what is heard when ---------------------------------------------------------------------------
 
@@ -268,6 +316,18 @@ class _Judge:
         first = round(start * RATE)
         found = extents(self._recording.assistant[first : round(end * RATE)], AUDIBLE_DB)
         return start + (found[-1][1] if found else 0.0)
+
+
+def _whole(parts: list[Playback]) -> list[list[Playback]]:
+    """Each reply with all it was heard in: one that went on too softly to be recognised is found again."""
+    found: dict[int, list[Playback]] = {}
+    for part in parts:
+        found.setdefault(id(part.take) if part.take is not None else id(part), []).append(part)
+    return list(found.values())
+
+
+def _completed(reply: list[Playback]) -> bool:
+    return any(part.completed for part in reply)
 
 
 def talk_over_seconds(verdicts: list[Verdicts]) -> list[float]:

@@ -13,7 +13,7 @@ from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.summary import Result
 from local_voice.audio import write_wav
 
-KINDS = ("gaps", "pauses", "talk_overs", "interruptions", "distractors")
+KINDS = ("gaps", "pauses", "talk_overs", "interruptions", "distractors", "replies")
 
 
 def keep(result: Result, out: Path) -> None:
@@ -42,7 +42,8 @@ def _said(spoken: Spoken) -> dict[str, Any]:
 def _reply(playback: Playback) -> dict[str, Any]:
     text = playback.take.text if playback.take is not None else None
     holes = [asdict(hole) for hole in playback.holes]
-    return {"text": text, "from": playback.start, "to": playback.end, "holes": holes}
+    extent = {"from": playback.start, "to": playback.end, "completed": playback.completed}
+    return {"text": text, **extent, "holes": holes}
 
 
 def _flat(verdict: Any) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def fill(made: Report, results: Sequence[Result], points: Sequence[Point], confi
     _pauses(made, verdicts)
     _interruptions(made, verdicts)
     _distractors(made, verdicts)
+    _replies(made, verdicts)
     _heard(made, results)
     _drafts(made, results)
     _reality(made, results)
@@ -149,6 +150,17 @@ def _distractors(made: Report, verdicts: Sequence[Verdicts]) -> None:
         time=_times(one.resume for one in resumed),
         note=f"{lost} lost samples, {max((one.lost for one in resumed), default=0)} at most",
     )
+
+
+def _replies(made: Report, verdicts: Sequence[Verdicts]) -> None:
+    found = [(verdict.call, reply) for verdict in verdicts for reply in verdict.replies]
+    for label, judged in (
+        ("replies cut though nobody spoke", [(call, one, one.cut) for call, one in found]),
+        ("replies to nothing", [(call, one, one.to_nothing) for call, one in found]),
+    ):
+        known = [(call, one, wrong) for call, one, wrong in judged if wrong is not None]
+        note = "; ".join(f"{call}, {one.start:.0f} s" for call, one, wrong in known if wrong)
+        made.row(label, n=len(known), share=_share(wrong for _, _, wrong in known), note=note)
 
 
 def _heard(made: Report, results: Sequence[Result]) -> None:
