@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.conversation.caller import Recording
-from benchmarks.conversation.judge import MidPause, Reply, Verdicts
+from benchmarks.conversation.alignment import Hole, Playback
+from benchmarks.conversation.caller import Recording, Spoken
+from benchmarks.conversation.judge import Distractor, Gap, MidPause, Reply, Verdicts
+from benchmarks.conversation.loudness import RATE
+from benchmarks.conversation.script import Action, Sound
 from benchmarks.conversation.summary import Result, fill
 from benchmarks.conversation.sweep import OPERATING, Point
 from benchmarks.conversation.tapes import Decision, Ledger, Take, Tapes
@@ -58,6 +61,41 @@ def test_replies_without_a_reason_are_counted_among_those_that_nobody_spoke_unde
     cut, nothing = rows["replies cut though nobody spoke"], rows["replies to nothing"]
     assert (str(cut["share"]), cut["note"]) == ("50.0 (1 of 2)", "call, 3 s")
     assert (str(nothing["share"]), nothing["note"]) == ("33.3 (1 of 3)", "call, 9 s")
+
+
+def a_run(*, wrong: bool) -> Result:
+    """Twenty questions, each with a reply and a cough under it; nothing goes well in one that is wrong."""
+    made = result(
+        gaps=[Gap("scenario", "question", 10.0 * number, None if wrong else 0.5) for number in range(20)],
+        distractors=[
+            Distractor("scenario", "cough", 10.0 * number, "resumed", 4000 if wrong else 0, 0.3, 0.5)
+            for number in range(20)
+        ],
+        stray=[10.0 * number + 0.5 for number in range(20)] if wrong else [],
+        unmet=[("scenario", "cough")] * 20 if wrong else [],
+        playbacks=[
+            Playback(Take("question", (1, 0), 0.0), 0.0, 3.0, holes=[Hole(5.0, 5.5, 0)] if wrong else [])
+            for _ in range(20)
+        ],
+    )
+    question = Action("turn", Sound(np.zeros(RATE, np.float32), ((0.0, 1.0),)), label="question")
+    made.recording.spoken = [Spoken("scenario", question, 10.0 * number) for number in range(20)]
+    made.recording.unmet = list(made.verdicts.unmet)
+    return made
+
+
+def test_what_never_happened_or_went_wrong_is_found_by_comparing_the_results():
+    found = compare(written(a_run(wrong=False)), written(a_run(wrong=True)))
+    assert {finding.what.partition(":")[0] for finding in found if finding.verdict == "worse"} == {
+        "turns without a reply",
+        "began into the caller's voice",
+        "resumes that lost samples",
+        "replies that stalled",
+        "moments that never came",
+    }
+    rows = table(a_run(wrong=True))
+    assert str(rows["moments that never came"]["share"]) == "50.0 (20 of 40)"
+    assert rows["resumes that lost samples"]["note"] == "4000 at most"
 
 
 def test_what_the_policy_cuts_off_offline_can_be_judged_and_so_can_the_least_it_reaches():

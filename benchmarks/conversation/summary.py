@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.conversation.alignment import Playback
 from benchmarks.conversation.caller import Recording
 from benchmarks.conversation.heard_words import TOLERANCE, HeardWords
 from benchmarks.conversation.judge import Gap, Verdicts
@@ -51,7 +52,7 @@ def fill(made: Report, results: Sequence[Result], points: Sequence[Point], confi
     verdicts = [result.verdicts for result in results]
     _gaps(made, verdicts)
     _decisions(made, results, confident)
-    _pauses(made, verdicts)
+    _pauses(made, results)
     _interruptions(made, verdicts)
     _distractors(made, verdicts)
     _replies(made, verdicts)
@@ -68,6 +69,7 @@ def _gaps(made: Report, verdicts: Sequence[Verdicts]) -> None:
         made.row(
             f"gap: {label}", n=len(some), time=_times(gap.seconds for gap in some), note=_unanswered(silent)
         )
+    made.row("turns without a reply", n=len(gaps), share=_share(gap.seconds is None for gap in gaps))
 
 
 def _decisions(made: Report, results: Sequence[Result], confident: float) -> None:
@@ -99,7 +101,8 @@ def _completion(gap: Gap, ledger: Ledger) -> float:
     return next((p for now, p in ledger.completions if gap.end <= now <= gap.end + 1.0), 0.0)
 
 
-def _pauses(made: Report, verdicts: Sequence[Verdicts]) -> None:
+def _pauses(made: Report, results: Sequence[Result]) -> None:
+    verdicts = [result.verdicts for result in results]
     pauses = [pause for verdict in verdicts for pause in verdict.pauses]
     meant = [pause for pause in pauses if pause.seconds >= LEAST_MEANT - FRAME_SECONDS / 2]
     least = f"{LEAST_MEANT} s and longer"
@@ -116,7 +119,13 @@ def _pauses(made: Report, verdicts: Sequence[Verdicts]) -> None:
     early = _share(pause.before_resuming for pause in pauses)
     made.row("audible before the caller went on", n=len(pauses), share=early)
     stray = [f"{verdict.call}, {at:.0f} s" for verdict in verdicts for at in verdict.stray]
-    made.row("began into the caller's voice", n=len(stray), note="; ".join(stray))
+    turns = [
+        any(said.first_voice <= at < said.last_voice for at in result.verdicts.stray)
+        for result in results
+        for said in result.recording.spoken
+        if said.action.kind != "distractor"
+    ]
+    made.row("began into the caller's voice", n=len(turns), share=_share(turns), note="; ".join(stray))
     over = [over for verdict in verdicts for over in verdict.talk_overs]
     made.row("talk-over after a wrong release", n=len(over), time=_times(one.seconds for one in over))
 
@@ -143,13 +152,10 @@ def _distractors(made: Report, verdicts: Sequence[Verdicts]) -> None:
         note = ", ".join(f"{count} {name}" for name, count in counted.items())
         made.row(f"false interruptions: {label}", n=len(some), share=false, note=note)
     resumed = [one for one in found if one.outcome == "resumed"]
-    lost = sum(one.lost > 0 for one in resumed)
-    made.row(
-        "resume after the sound",
-        n=len(resumed),
-        time=_times(one.resume for one in resumed),
-        note=f"{lost} lost samples, {max((one.lost for one in resumed), default=0)} at most",
-    )
+    made.row("resume after the sound", n=len(resumed), time=_times(one.resume for one in resumed))
+    most = max((one.lost for one in resumed), default=0)
+    lost = _share(one.lost > 0 for one in resumed)
+    made.row("resumes that lost samples", n=len(resumed), share=lost, note=f"{most} at most" if most else "")
 
 
 def _replies(made: Report, verdicts: Sequence[Verdicts]) -> None:
@@ -189,24 +195,33 @@ def _drafts(made: Report, results: Sequence[Result]) -> None:
 
 def _reality(made: Report, results: Sequence[Result]) -> None:
     """How far the run itself can be believed."""
-    stalls = [
-        hole.end - hole.start
+    replies = [
+        _stalls(playback, result.verdicts)
         for result in results
         for playback in result.verdicts.playbacks
-        for hole in playback.holes
-        if not any(near.start - 0.1 <= hole.start <= near.start + 2 for near in _sounds(result.verdicts))
+        if playback.take is not None
     ]
+    stalls = [seconds for found in replies for seconds in found]
     made.row("stalls within replies", n=len(stalls), time=Times(stalls))
+    made.row("replies that stalled", n=len(replies), share=_share(bool(found) for found in replies))
     late = [late for result in results for late in result.recording.late]
     # Every 20 ms of a quarter of an hour: the percentiles of each tenth block tell as much.
     sound = sum(len(result.recording.assistant) for result in results) / RATE
     made.row("blocks late", n=len(late), time=Times(sorted(late)[::10]), note=f"{sound:.0f} s of sound")
     unmet = [f"{scenario} ({label})" for result in results for scenario, label in result.verdicts.unmet]
-    made.row("moments that never came", n=len(unmet), note="; ".join(unmet))
+    actions = sum(len(result.recording.spoken) + len(result.recording.unmet) for result in results)
+    missed = [True] * len(unmet) + [False] * (actions - len(unmet))
+    made.row("moments that never came", n=actions, share=_share(missed), note="; ".join(unmet))
 
 
-def _sounds(verdicts: Verdicts) -> list[Any]:
-    return [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
+def _stalls(playback: Playback, verdicts: Verdicts) -> list[float]:
+    """Seconds of each silence within a reply that nothing the caller did explains."""
+    sounds = [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
+    return [
+        hole.end - hole.start
+        for hole in playback.holes
+        if not any(near.start - 0.1 <= hole.start <= near.start + 2 for near in sounds)
+    ]
 
 
 def _swept(made: Report, points: Sequence[Point]) -> None:
