@@ -203,6 +203,38 @@ def test_an_interruption_that_is_spoken_over_is_missed():
     assert [(one.taken, one.why) for one in found.interruptions] == [(False, "spoken over")]
 
 
+def test_a_reply_that_is_never_ducked_counts_among_those_that_are():
+    take = reply(4.0)
+    found = judge(
+        recording(channel((4.0, take.sound)), [take], turn(1.0, 2.0), during("interruption", 5.0, 1.5))
+    )
+    assert [one.duck for one in found.interruptions] == [pytest.approx(3.0, abs=0.01)]
+
+
+def test_an_apology_is_no_answer():
+    apology = reply(1.0).sound
+    found = judge(recording(channel((3.25, apology)), [], turn(1.0, 2.0)))
+    assert [gap.seconds for gap in found.gaps] == [None]
+    take = reply(4.0, seed=1)
+    sound = channel((4.0, faded_out(take.sound[: round(1.2 * RATE)])), (7.0, apology))
+    found = judge(recording(sound, [take], turn(1.0, 2.0), during("interruption", 5.0, 1.5)))
+    assert [one.why for one in found.interruptions] == ["not answered"]
+
+
+def test_a_distractor_after_the_reply_distracts_nobody():
+    take, other = reply(1.0, seed=1), reply(1.0, begun=6.0, seed=2)
+    said = [turn(1.0, 2.0), during("distractor", 6.0, 0.4)]
+    made = recording(channel((3.25, take.sound)), [take], *said)
+    found = judge(made)
+    assert (found.distractors, found.unmet, made.unmet) == ([], [("scenario", "distractor")], [])
+    answered = channel((3.25, take.sound), (7.0, other.sound))
+    assert reasons(answered, [take, other], *said) == [(False, False), (False, True)]
+    # In a pause of its own the reply was silent already when it was cut.
+    cut = channel((3.25, faded_out(reply(4.0, seed=1).sound[: round(2.6 * RATE)])))
+    [one] = judge(recording(cut, [reply(4.0, seed=1)], *said)).distractors
+    assert one.outcome == "cut"
+
+
 def test_an_interruption_after_which_the_reply_goes_on_is_missed():
     take = reply(4.0)
     cut = round(1.2 * RATE)

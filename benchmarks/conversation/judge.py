@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
-
 from benchmarks.conversation.alignment import Playback, playbacks
 from benchmarks.conversation.caller import Recording, Spoken
 from benchmarks.conversation.loudness import AUDIBLE_DB, RATE, extents
@@ -71,9 +69,9 @@ class Interruption:
     label: str
     start: float
     duck: float | None
-    """Seconds to a reply half as loud; None where there was nothing to duck."""
+    """Seconds to a reply half as loud, or to its stop if it never was; None as for `stop`."""
     stop: float | None
-    """Seconds to silence; None where the reply was over before, or its own pause hides it."""
+    """Seconds to silence, if only at its end; None where that came at once, or its own pause hides it."""
     taken: bool
     why: str = ""
     """What was wrong."""
@@ -146,7 +144,7 @@ class _Judge:
         self._end = len(recording.assistant) / RATE
         self._disturbed: list[Playback] = []
         """Replies that a distractor may have cut or caused."""
-        self.verdicts = Verdicts(recording.call, playbacks=self._playbacks, unmet=recording.unmet)
+        self.verdicts = Verdicts(recording.call, playbacks=self._playbacks, unmet=[*recording.unmet])
         spoken = recording.spoken
         for number, said in enumerate(spoken):
             following = spoken[number + 1] if number + 1 < len(spoken) else None
@@ -199,7 +197,8 @@ class _Judge:
         if any(a < end < b for a, b in self._audible):
             return  # they speak at the same time: counted elsewhere
         limit = following.first_voice if following is not None else self._end
-        onset = next((p.start for p in self._playbacks if end <= p.start < limit), None)
+        replies = (p for p in self._playbacks if p.take is not None)  # an apology is no answer
+        onset = next((p.start for p in replies if end <= p.start < limit), None)
         seconds = None if onset is None else onset - end
         self.verdicts.gaps.append(Gap(said.scenario, said.action.label, end, seconds))
 
@@ -227,17 +226,16 @@ class _Judge:
             why = "the reply went on" if wavered else "spoken over"
         elif not answered:
             why = unmet
-        duck = None if ducked is None or stop is None else ducked - start
+        duck = stop if ducked is None or stop is None else ducked - start
         self.verdicts.interruptions.append(
             Interruption(said.scenario, label, start, duck, stop, not why, why, wavered, playback)
         )
 
     def _distractor(self, said: Spoken, following: Spoken | None) -> None:
         start, end = said.first_voice, said.last_voice
-        playback = self._playing(start) or next(
-            (p for p in reversed(self._playbacks) if p.start <= start and p.take is not None), None
-        )
-        if playback is None:
+        playback = self._playing(start, cut_before=BURST_SECONDS)  # its own pause may hide that it was cut
+        if playback is None:  # there was nothing to interrupt
+            self.verdicts.unmet.append((said.scenario, said.action.label))
             return
         limit = following.first_voice if following is not None else self._end
         holes = [hole for hole in playback.holes if hole.end > start]
@@ -289,14 +287,18 @@ class _Judge:
 
     # ---- what is heard when ---------------------------------------------------------------------------
 
-    def _playing(self, at: float) -> Playback | None:
-        """The reply that is being heard at `at`."""
-        return next((p for p in self._playbacks if p.start <= at <= p.end and p.take is not None), None)
+    def _playing(self, at: float, *, cut_before: float = 0.0) -> Playback | None:
+        """The reply that is being heard at `at`, or was cut at most so many seconds before."""
+        for playback in self._playbacks:
+            until = playback.end if playback.completed else playback.end + cut_before
+            if playback.take is not None and playback.start <= at <= until:
+                return playback
+        return None
 
     def _answer(self, said: Spoken, following: Spoken | None) -> bool:
-        """Something was said after `said`, before the caller's next words."""
+        """A reply came after `said`, before the caller's next words."""
         limit = following.first_voice if following is not None else self._end
-        return any(said.last_voice < p.start < limit for p in self._playbacks)
+        return any(said.last_voice < p.start < limit and p.take is not None for p in self._playbacks)
 
     @staticmethod
     def _pause_or_end(playback: Playback, start: float) -> float:
@@ -305,8 +307,10 @@ class _Judge:
 
     @staticmethod
     def _hidden(playback: Playback, last: float) -> bool:
-        """The reply itself would have been silent just after `last`, the last that was heard of it."""
+        """The reply itself would have been silent just after `last`, the last heard, and gone on later."""
         assert playback.take is not None
+        if playback.completed and last > playback.end - 0.02:
+            return False
         shown = playback.sample(last)
         ahead = playback.take.sound[shown : shown + round(0.02 * RATE)]
         return not extents(ahead, AUDIBLE_DB)
@@ -328,13 +332,3 @@ def _whole(parts: list[Playback]) -> list[list[Playback]]:
 
 def _completed(reply: list[Playback]) -> bool:
     return any(part.completed for part in reply)
-
-
-def talk_over_seconds(verdicts: list[Verdicts]) -> list[float]:
-    """Every time both spoke after a wrong release."""
-    return [float(over.seconds) for v in verdicts for over in v.talk_overs]
-
-
-def share(flags: list[bool]) -> float:
-    """Part of them that is true, NaN of none."""
-    return float(np.mean(flags)) if flags else float("nan")
