@@ -377,6 +377,20 @@ def test_a_short_stall_of_the_voice_is_a_hole_and_not_an_end():
     assert [(round(hole.end - hole.start, 2), hole.lost) for hole in playback.holes] == [(0.02, 0)]
 
 
+def test_a_reply_that_begins_like_one_that_was_cut_does_not_resume_it():
+    first, second = reply(seed=1), reply(begun=6.0, seed=2)
+    first.sound[1000:3000] = 0  # too little before its pause to tell the two apart
+    second.sound[:8000] = 0.2 * second.sound[:8000] + first.sound[:8000]
+    second.sound[1000:3000] = 0
+    cut = round(1.2 * RATE)
+    found = playbacks(channel((4.0, faded_out(first.sound[:cut])), (7.0, second.sound)), [first, second])
+    assert [len(playback.holes) for playback in found] == [0, 0]
+    assert [playback.take is take for playback, take in zip(found, (first, second), strict=True)] == [
+        True
+    ] * 2
+    assert found[0].heard == pytest.approx(cut, abs=FADE)
+
+
 def test_two_replies_after_each_other_are_told_apart():
     first, second = reply(1.0, seed=1), reply(begun=5.0, seed=2)
     found = playbacks(channel((4.0, first.sound), (5.5, second.sound)), [first, second])

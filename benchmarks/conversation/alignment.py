@@ -175,7 +175,8 @@ def _follow(
         if stopped is None or not playback.missed_end or last == onset:
             return playback, last + FRAME
         again = _resumed(assistant, stopped, take, takes)
-        if again is None:
+        # What fades out is played again at most: an earlier place belongs to a reply that begins alike.
+        if again is None or again[1] < playback.heard - round(2 * FADE_SECONDS * RATE):
             return playback, last + FRAME
         resumed, place = again
         missing = np.abs(sound[playback.heard : place]) > SILENT
