@@ -442,6 +442,14 @@ async def test_a_reply_that_the_history_forgot_counts_with_all_its_words():
     assert await errors(cut_reply(1.0, "something else")) == [-4]
 
 
+async def test_a_reply_that_yielded_counts_only_where_the_history_knows_of_it():
+    made = cut_reply(1.0, "boil some fresh water")
+    made.spoken[1] = during("going on", 4.8, 1.0)
+    assert await errors(made) == [0]
+    made.history[1] = Message("assistant", "something else")
+    assert await errors(made) == []
+
+
 async def test_a_reply_that_was_heard_to_its_end_has_nothing_to_be_off_by():
     take = reply(text=HEARD)
     made = recording(channel((4.0, take.sound)), [take], turn(1.0, 2.0))

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.conversation.alignment import Hole, Playback
 from benchmarks.conversation.caller import Recording, Spoken
+from benchmarks.conversation.heard_words import HeardWords
 from benchmarks.conversation.judge import Distractor, Gap, MidPause, Reply, Verdicts
 from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.script import Action, Sound
@@ -61,6 +62,15 @@ def test_replies_without_a_reason_are_counted_among_those_that_nobody_spoke_unde
     cut, nothing = rows["replies cut though nobody spoke"], rows["replies to nothing"]
     assert (str(cut["share"]), cut["note"]) == ("50.0 (1 of 2)", "call, 3 s")
     assert (str(nothing["share"]), nothing["note"]) == ("33.3 (1 of 3)", "call, 9 s")
+
+
+def test_a_single_word_too_many_was_not_played():
+    made = result()
+    made.heard = [HeardWords("call", 4.0, "a reply", in_history=n, in_recording=5) for n in (4, 5, 6)]
+    rows = table(made)
+    assert str(rows["history with words that were not played"]["share"]) == "33.3 (1 of 3)"
+    assert rows["history with words that were not played"]["note"] == "+1 (call, 4 s)"
+    assert str(rows["history off by more than a word"]["share"]) == "0.0 (0 of 3)"
 
 
 def a_run(*, wrong: bool) -> Result:

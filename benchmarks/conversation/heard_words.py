@@ -54,17 +54,16 @@ class HeardWords:
 
 
 async def heard_words(recording: Recording, verdicts: Verdicts, hear: Hear) -> list[HeardWords]:
-    """Every reply that was cut while it was heard, but for those that yielded: no history knows of them."""
+    """Every reply that was cut while it was heard; one that yielded at once need not be in the history."""
     found: list[HeardWords] = []
     messages = [message for message in recording.history if message.role == "assistant"]
     for playback in verdicts.playbacks:
         if playback.take is None:
             continue
         written = normalise(playback.take.text).split()
-        if any(playback.start <= over.start <= playback.end + 0.5 for over in verdicts.talk_overs):
-            continue
         message, messages = _message_of(written, playback, messages)
-        if playback.completed:
+        yielded = any(playback.start <= over.start <= playback.end + 0.5 for over in verdicts.talk_overs)
+        if playback.completed or (yielded and message is None):
             continue
         silent = np.zeros(round(AROUND_SECONDS * RATE), np.float32)
         words = await hear(np.concatenate((silent, playback.take.sound, silent)))

@@ -174,8 +174,14 @@ def _heard(made: Report, results: Sequence[Result]) -> None:
     off = [f"{one.error:+d} ({one.call}, {one.start:.0f} s)" for one in found if abs(one.error) > TOLERANCE]
     wrong = _share(abs(one.error) > TOLERANCE for one in found)
     made.row("history off by more than a word", n=len(found), share=wrong, note="; ".join(off))
-    unplayed = _share(one.error > TOLERANCE for one in found)
-    made.row("history with words that were not played", n=len(found), share=unplayed)
+    # The word in which it was cut was played in part and may be missing; one more was not played at all.
+    unplayed = [f"{one.error:+d} ({one.call}, {one.start:.0f} s)" for one in found if one.error > 0]
+    made.row(
+        "history with words that were not played",
+        n=len(found),
+        share=_share(one.error > 0 for one in found),
+        note="; ".join(unplayed),
+    )
 
 
 def _drafts(made: Report, results: Sequence[Result]) -> None:
