@@ -222,7 +222,7 @@ def _reality(made: Report, results: Sequence[Result]) -> None:
 
 def _stalls(playback: Playback, verdicts: Verdicts) -> list[float]:
     """Seconds of each silence within a reply that nothing the caller did explains."""
-    sounds = [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
+    sounds: list[Any] = [*verdicts.distractors, *verdicts.interruptions, *verdicts.talk_overs]
     return [
         hole.end - hole.start
         for hole in playback.holes
