@@ -131,10 +131,13 @@ def test_a_reply_that_is_resumed_over_the_caller_talks_over_again():
     assert over_the_caller(first, after_their_last_voice) == [pytest.approx(0.1, abs=0.01)]
 
 
-def test_talk_over_is_counted_too_where_the_reply_begins_between_two_frames():
-    wrong = reply(0.2)
+def test_talk_over_is_counted_too_where_the_reply_begins_softly_between_two_frames():
+    # The second is looked for in frames that are counted from the first; 2.704 s is no border of others.
+    before, wrong = reply(0.5, seed=1), reply(0.2, begun=2.0, seed=2)
+    wrong.sound[:60] *= 0.03
+    sound = channel((0.2 + 50 / RATE, before.sound), (2.7 + 54 / RATE, wrong.sound))
     said = turn(1.0, 4.0, pause=(1.0, 1.6))
-    [over] = judge(recording(channel((2.7 + 0.002, wrong.sound)), [wrong], said)).talk_overs
+    [over] = judge(recording(sound, [before, wrong], said)).talk_overs
     assert over.seconds == pytest.approx(0.2, abs=0.006)
 
 
