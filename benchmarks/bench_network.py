@@ -7,6 +7,9 @@ them in both directions. People's sentences go up and down at the same time and 
 end, by the same recogniser: `recognised` and `understood` are the word errors of what the server and what the
 user got. `given up`: packets that never came, or so late that the door no longer waited. A browser also
 conceals holes and waits longer, which this caller does not: its user hears rather more than here.
+
+Before that a minute of packets goes through aiortc's own receive buffer and through the one that took its
+place: `held` is how long a packet that has arrived waits there, `never_handed_on` how many were given up.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from typing import Any
 
 import jiwer
 import numpy as np
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtp import RtpPacket
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from benchmarks import report as reports
-from benchmarks.report import Report, Share
+from benchmarks.report import Report, Share, Times
 from benchmarks.sounds import Spoken, people
 from benchmarks.webrtc_client import FRAME, RATE, Caller
 from local_voice.audio import SPEECH_RATE, Resampler, Samples
@@ -31,8 +36,12 @@ from local_voice.engines.whisper import Whisper
 from local_voice.model_store import ModelStore
 from local_voice.server import Server
 from local_voice.settings import ServerSettings
+from local_voice.transports.jitter import InOrder
 from local_voice.transports.webrtc import WebRtcTransport
 
+HELD = ((0.0, 0.0), (0.0, 0.03), (0.01, 0.03), (0.05, 0.03))
+"""Shares lost and seconds of jitter for the receive buffers."""
+HELD_SECONDS = 60.0
 LOSSES = (0.0, 0.01, 0.05, 0.10)
 JITTERS = (0.0, 0.04)
 """Seconds by which a packet may be late, at random; 0.04 swaps every second pair of packets of 0.02."""
@@ -72,6 +81,42 @@ class Network:
         task = asyncio.create_task(later())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def held(hand_on: Callable[[int], list[int]], loss: float, jitter: float) -> tuple[Times, Share]:
+    """How long packets wait in a receive buffer, and how many it never hands on of those that arrived.
+
+    `hand_on`: put packet number so-and-so in; the numbers of those that may go on now.
+    """
+    dice = random.Random(1)
+    count = round(HELD_SECONDS * RATE / FRAME)
+    sent = [number * FRAME / RATE for number in range(count)]
+    came = {n: at + dice.uniform(0.0, jitter) for n, at in enumerate(sent) if dice.random() >= loss}
+    waited = {
+        out: now - came[out] for n, now in sorted(came.items(), key=lambda one: one[1]) for out in hand_on(n)
+    }
+    ended = max(waited)  # what is still waiting then is neither late nor lost
+    lost = [n for n in came if n <= ended and n not in waited]
+    return Times(list(waited.values())), Share([(len(lost), len(lost) + len(waited))])
+
+
+def of_aiortc() -> Callable[[int], list[int]]:
+    """aiortc's buffer as its audio receiver makes it."""
+    buffer = JitterBuffer(capacity=16, prefetch=4)
+
+    def hand_on(number: int) -> list[int]:
+        packet = RtpPacket(sequence_number=number, timestamp=number * FRAME)
+        packet._data = b""  # type: ignore[attr-defined]
+        _, frame = buffer.add(packet)
+        return [frame.timestamp // FRAME] if frame is not None else []
+
+    return hand_on
+
+
+def of_ours() -> Callable[[int], list[int]]:
+    """What `inside_aiortc.own_receive_path` puts in its place."""
+    order: InOrder[int] = InOrder()
+    return lambda number: order.push(number, number)
 
 
 @dataclass
@@ -182,6 +227,11 @@ async def measure(
 async def run(report: Report, chosen: Any) -> None:
     """The whole table."""
     settings = reports.settings(chosen).stt
+    for loss, jitter in HELD:
+        for name, buffer in (("aiortc", of_aiortc()), ("ours", of_ours())):
+            wait, lost = held(buffer, loss, jitter)
+            what = f"receive buffer, {name}: {loss:.0%} lost, {jitter * 1000:.0f} ms of jitter"
+            report.row(what, held=wait, never_handed_on=lost)
     speech = people()
     levels = [(loss, jitter) for jitter in JITTERS for loss in LOSSES]
     if chosen.quick:
