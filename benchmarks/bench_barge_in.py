@@ -8,11 +8,14 @@ do, that it cancels echo itself. Both clocks are its own; the time in its jitter
 in it.
 
 `stop`: from the first audible sample of the interruption, as it is spoken, to the last audible sample of the
-reply, as it comes in. `quiet`: the same to the beginning of the first 0.4 s of silence (between sentences it
-is 0.22 s); sooner than `stop` where the reply paused, went on for want of words, and was then cut.
-`answer`: from the interruption's last audible sample to the first one of the reply to it. `went on`: replies
-that were not cut within 6 s. A reply that was over before its interruption began is `over already`, and tells
-nothing. What is heard tells the times; that a reply was cut is known from its caption.
+reply, as it comes in: the end of the run of sound, with gaps of 0.4 s at most, that holds the cut. `quiet`:
+the same to the beginning of the first 0.4 s of silence (between sentences it is 0.22 s); sooner than `stop`
+where the reply paused, went on for want of words, and was then cut. `answer`: from the interruption's last
+audible sample to the first one of the reply to it; none for one that was audible before the interruption
+was over (`too early`), for an apology (`apologised`), and without one for 30 s (`unanswered`). `went on`:
+replies that were not cut within 6 s. `no reply`: there was nothing to interrupt but silence or an apology. A
+reply that was over before its interruption began is `over already`, and tells nothing. What is heard tells
+the times; that a reply was cut is known from its caption.
 
 `a hum`: the same with a steady hum in the place of the voice, so that `duck` can be told, too: from the
 interruption's first audible sample to the first 10 ms of the reply at half its loudness or less.
@@ -27,9 +30,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from benchmarks.answers import Answer, answered, apologised, outcomes, times
 from benchmarks.bench_turn import VOICES, speak, start_server, until_ready
 from benchmarks.report import Report, Share, Times
 from benchmarks.scripted_server import ENGINES
@@ -63,7 +68,12 @@ class Stop:
     stop: float | None
     quiet: float | None
     duck: float | None
-    answer: float | None
+    answer: Answer | None
+    """To the interruption."""
+
+
+Untold: TypeAlias = Literal["no reply", "over already"]
+"""Why an interruption tells nothing of how a reply stops."""
 
 
 def audible(frames: Sequence[Frame], threshold: float) -> list[tuple[float, float]]:
@@ -76,28 +86,35 @@ def audible(frames: Sequence[Frame], threshold: float) -> list[tuple[float, floa
     return found
 
 
-def judge(heard: Sequence[Frame], began: float, said: Said, cut: float | None) -> Stop | None:
-    """On a reply that began at `began`; None where it was over before. `cut`: when its caption came."""
+def judge(
+    heard: Sequence[Frame], began: float, said: Said, cut: float | None, sorry: bool = False
+) -> Stop | Untold:
+    """On a reply that began at `began`. `cut`: when its caption came; `sorry`: an apology followed."""
     frames = [frame for frame in heard if frame.time >= began]
     sounds = audible(frames, AUDIBLE)
     before = [last for _, last in sounds if last <= said.first_voice]
     if not before or said.first_voice - before[-1] > STILL_SECONDS:
-        return None
+        return "over already"
     if cut is None:
         return Stop(None, None, None, None)
-    stop = max([last for _, last in sounds if last <= cut + IN_FLIGHT_SECONDS])
-    quiet = before[-1]
-    for first, last in sounds[len(before) :]:
-        if first - quiet > GAP_SECONDS or first > stop:
-            break
-        quiet = last
-    answers = [first for first, _ in sounds if first > max(stop, said.last_voice)]
+    quiet = run_end(sounds, before[-1])
+    stop = run_end(sounds, max(last for first, last in sounds if first <= cut + IN_FLIGHT_SECONDS))
+    sounded = next((first for first, _ in sounds if first > stop), None)
     return Stop(
         max(0.0, stop - said.first_voice),
         max(0.0, quiet - said.first_voice),
         ducked(frames, said.first_voice),
-        answers[0] - said.last_voice if answers else None,
+        answered(sounded, said.last_voice, sorry),
     )
+
+
+def run_end(sounds: Sequence[tuple[float, float]], after: float) -> float:
+    """The end of the run of sound that `after` lies in: what follows without a longer gap belongs to it."""
+    for first, last in sounds:
+        if first - after > GAP_SECONDS:
+            break
+        after = max(after, last)
+    return after
 
 
 def ducked(frames: Sequence[Frame], start: float) -> float | None:
@@ -119,9 +136,9 @@ def when_cut(caller: Caller, after: float) -> float | None:
     return None
 
 
-async def call(url: str, questions: Sequence[AudioChunk], delays: Sequence[float]) -> list[Stop | None]:
+async def call(url: str, questions: Sequence[AudioChunk], delays: Sequence[float]) -> list[Stop | Untold]:
     """One conversation: the first question is asked, each further one interrupts the last reply."""
-    stops: list[Stop | None] = []
+    stops: list[Stop | Untold] = []
     caller = Caller(url)
     caller.cancels_echo = True
     async with caller:
@@ -130,34 +147,36 @@ async def call(url: str, questions: Sequence[AudioChunk], delays: Sequence[float
         said = await caller.say(questions[0].samples, questions[0].sample_rate)
         after = said.last_voice
         for question, delay in zip(questions[1:], delays, strict=False):
-            if not await caller.wait_until(
-                lambda after=after: caller.first_sound(after) is not None, REPLY_SECONDS
-            ):
+            await caller.wait_until(lambda after=after: caller.first_sound(after) is not None, REPLY_SECONDS)
+            began = caller.first_sound(after)
+            if began is not None:
+                await asyncio.sleep(max(0.0, began + delay - clock()))
+            if began is None or apologised(caller.events, said.start):
+                await caller.wait_until(lambda: clock() - (caller.last_sound() or 0.0) > 1.0, REPLY_SECONDS)
                 said = await caller.say(question.samples, question.sample_rate)
                 after = said.last_voice
-                stops.append(None)
+                stops.append("no reply")
                 continue
-            began = caller.first_sound(after) or 0.0
-            await asyncio.sleep(max(0.0, began + delay - clock()))
             said = await caller.say(question.samples, question.sample_rate)
             await caller.wait_until(
                 lambda start=said.start: when_cut(caller, start) is not None,
                 max(0.0, said.first_voice + CUT_SECONDS - clock()),
             )
-            cut = when_cut(caller, said.start)
+            cut, interruption = when_cut(caller, said.start), said
             if cut is None:  # let it come to its end
                 await caller.wait_for_reply(clock(), seconds=REPLY_SECONDS)
                 said = await caller.say(question.samples, question.sample_rate)
             after = max(said.last_voice, (cut or 0.0) + IN_FLIGHT_SECONDS)
             await caller.wait_until(lambda after=after: caller.first_sound(after) is not None, REPLY_SECONDS)
-            stops.append(judge(caller.heard, began, said, cut))
+            sorry = apologised(caller.events, interruption.start)
+            stops.append(judge(caller.heard, began, interruption, cut, sorry))
             print(f"  {stops[-1]}", flush=True)
     return stops
 
 
-async def measure(url: str, count: int) -> list[Stop | None]:
+async def measure(url: str, count: int) -> list[Stop | Untold]:
     """`count` interruptions in calls of `INTERRUPTIONS_A_CALL`."""
-    stops: list[Stop | None] = []
+    stops: list[Stop | Untold] = []
     with tempfile.TemporaryDirectory() as folder:
         path, number = Path(folder) / "question.wav", 0
         while len(stops) < count:
@@ -172,19 +191,28 @@ async def measure(url: str, count: int) -> list[Stop | None]:
     return stops
 
 
-def fill(report: Report, label: str, stops: Sequence[Stop | None]) -> None:
+def fill(report: Report, label: str, stops: Sequence[Stop | Untold]) -> None:
     """A row. Only a hum is steady enough to tell when it was ducked."""
-    judged = [stop for stop in stops if stop is not None]
-    cut = [stop for stop in judged if stop.stop is not None]
+    judged = [stop for stop in stops if isinstance(stop, Stop)]
+    answers = [stop.answer for stop in judged if stop.answer is not None]
     values = {
-        name: Times([value for stop in cut if (value := getattr(stop, name)) is not None])
-        for name in ("stop", "quiet", "answer", *(["duck"] if label == HUM else []))
+        name: Times([value for stop in judged if (value := getattr(stop, name)) is not None])
+        for name in ("stop", "quiet", *(["duck"] if label == HUM else []))
     }
-    went_on = Share([(float(stop.stop is None), 1.0) for stop in judged])
-    report.row(label, **values, went_on=went_on, over_already=len(stops) - len(judged))
+    lost = outcomes(answers)
+    report.row(
+        label,
+        **values,
+        answer=times(answers),
+        went_on=Share([(float(stop.stop is None), 1.0) for stop in judged]),
+        no_reply=Share([(float(stop == "no reply"), 1.0) for stop in stops]),
+        unanswered=lost.pop("no_reply"),
+        **lost,
+        over_already=stops.count("over already"),
+    )
 
 
-def stops_of(flags: list[str], count: int, scripted: str = "") -> list[Stop | None]:
+def stops_of(flags: list[str], count: int, scripted: str = "") -> list[Stop | Untold]:
     """Start a server, interrupt it, stop it."""
     server, url = start_server(["--llm.system_prompt", STORYTELLER, *flags], scripted)
     try:

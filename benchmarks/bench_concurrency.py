@@ -6,7 +6,8 @@
 Starts `local-voice serve`, calls it from processes of their own (`light_caller.py`, 16 callers in each) and
 lets each caller ask, listen and ask again, 1 s after the reply's end. `scripted`: scripts in the place of all
 engines (`scripted_server.py`), so what the transport and the sessions cost alone. It ends where p95 is twice
-that of one conversation, a call is refused, or more than 5 % of the questions get no reply; then once more
+that of one conversation, a call is refused, or more than 5 % of the questions get no reply, one that was
+audible before they were over (`too_early`) or an apology (`apologised`), which have no time; then once more
 half way between.
 
 `voice_to_voice`: from the packet with the caller's last voiced sample to the reply's first voiced packet.
@@ -46,7 +47,7 @@ SETTLED_SECONDS = 6.0
 LATE_SECONDS = 0.04
 LAG_SECONDS = "0.02"
 DOUBLE = 2.0
-NO_REPLY = 0.05
+UNANSWERED = 0.05
 TICK = os.sysconf("SC_CLK_TCK")
 MIB = 2**20
 EVERYBODY = ["--server.requests_per_minute", "0", "--server.max_sessions", "1000"]
@@ -82,13 +83,14 @@ class Level:
         return float(np.percentile(self.counts.seconds, 95)) if self.counts.seconds else float("inf")
 
     @property
-    def silent(self) -> float:
-        """Share of the questions without a reply."""
-        return self.counts.no_reply / max(1, self.counts.no_reply + len(self.counts.seconds))
+    def unanswered(self) -> float:
+        """Share of the questions without a reply that counts."""
+        lost = self.counts.questions - len(self.counts.seconds)
+        return lost / max(1, self.counts.questions)
 
     def holds(self, one: Level) -> bool:
         """Whether so many are served as `one` is."""
-        return not self.counts.refused and self.silent <= NO_REPLY and self.p95 <= DOUBLE * one.p95
+        return not self.counts.refused and self.unanswered <= UNANSWERED and self.p95 <= DOUBLE * one.p95
 
 
 def processes(leader: int) -> Iterator[Path]:
@@ -199,7 +201,10 @@ def tell(report: Report, label: str, level: Level, one: Level) -> None:
     more = level.sessions - one.sessions
     values: dict[str, Any] = {
         "voice_to_voice": Times(counts.seconds),
-        "no_reply": Share([(1.0, 1.0)] * counts.no_reply + [(0.0, 1.0)] * len(counts.seconds)),
+        **{
+            why: share(getattr(counts, why), counts.questions)
+            for why in ("no_reply", "too_early", "apologised")
+        },
         "packets_late": Share([(late, len(counts.late))]),
         "lag": Share([(level.lag[0], level.lag[1])]),
         "cpu": Share([(level.cpu, level.sessions)], unit="cores"),
@@ -209,6 +214,11 @@ def tell(report: Report, label: str, level: Level, one: Level) -> None:
     }
     report.row(f"{label}, {level.sessions}", **values)
     print(f"{label}, {level.sessions}:", {name: str(value) for name, value in values.items()}, flush=True)
+
+
+def share(part: int, whole: int) -> Share:
+    """Question by question; in which order nobody knows."""
+    return Share([(1.0, 1.0)] * part + [(0.0, 1.0)] * (whole - part))
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks qu
 not the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the
 caller's own jitter buffer and loudspeaker is not in it. The server's breakdown stands beside it, from the
 last voiced sample that reached it and, for the first sound, from its decision that the turn was over;
-`--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply is counted,
-never dropped.
+`--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply, one that was
+answered before the question was over, and one that got an apology are counted apart and have no time; with
+one of them the exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 
-from benchmarks.report import Report, Share, Times
+from benchmarks.answers import Answer, ask, outcomes, times, unanswered
+from benchmarks.report import Report, Times
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import Caller
 from local_voice.audio import read_wav
@@ -38,8 +42,18 @@ ASKED = 10
 TURNS_A_CALL = 5
 FROM_DECISION = "first sound"
 READY_SECONDS = 300.0
+REPLY_SECONDS = 30.0
 PAUSE_SECONDS = 0.7
 """Silence between the end of a reply and the next question: nobody answers a machine faster."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question."""
+
+    answer: Answer
+    marks: dict[str, float] = field(default_factory=dict)
+    """The server's breakdown, seconds from the last voiced sample; empty where the reply is not one to it."""
 
 
 def speak(text: str, voice: str, path: Path) -> None:
@@ -86,30 +100,29 @@ async def until_ready(url: str, server: subprocess.Popen[bytes] | None = None) -
             await asyncio.sleep(0.2)
 
 
-async def call(url: str, wavs: list[Path]) -> list[dict[str, float | None]]:
-    """One conversation; for each question the seconds to the reply (None without one) and the breakdown."""
-    turns: list[dict[str, float | None]] = []
+async def call(url: str, wavs: list[Path]) -> list[Turn]:
+    """One conversation."""
+    turns: list[Turn] = []
     caller = Caller(url)
     caller.cancels_echo = True
     async with caller:
         await asyncio.sleep(1.0)
         for wav in wavs:
-            sound = read_wav(wav)
             seen = len(caller.events)
-            said = await caller.say(sound.samples, sound.sample_rate)
-            began = await caller.wait_for_reply(said.last_voice, seconds=30.0, quiet=PAUSE_SECONDS)
-            turn: dict[str, float | None] = {"voice_to_voice": began and began - said.last_voice}
+            _, answer = await ask(caller, read_wav(wav), seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+            marks: dict[str, float] = {}
             for _, event in caller.events[seen:]:
                 if event["type"] == "timing":
-                    turn |= event["seconds"]
+                    marks |= event["seconds"]
                 if event["type"] == "caption" and event["final"]:
                     print(f"  {event['role']}: {event['text']}", flush=True)
-            turns.append(turn)
+            turns.append(Turn(answer, {} if answer.early or answer.apologised else marks))
     return turns
 
 
-async def measure(url: str, count: int) -> list[dict[str, float | None]]:
-    turns: list[dict[str, float | None]] = []
+async def measure(url: str, count: int) -> list[Turn]:
+    """So many questions, in calls of `TURNS_A_CALL`."""
+    turns: list[Turn] = []
     with tempfile.TemporaryDirectory() as folder:
         wavs = []
         for number in range(count):
@@ -151,31 +164,34 @@ def main() -> None:
         from benchmarks.waterfall import draw  # a second to import
 
         draw(report.content(), args.waterfall)
-    silent = sum(turn["voice_to_voice"] is None for turn in turns)
-    print(json.dumps([turn["voice_to_voice"] for turn in turns]))
-    sys.exit(1 if silent else 0)
+    print(json.dumps([turn.answer.seconds for turn in turns]))
+    sys.exit(1 if unanswered([turn.answer for turn in turns]) else 0)
 
 
-def fill(report: Report, turns: list[dict[str, float | None]]) -> None:
+def fill(report: Report, turns: Sequence[Turn]) -> None:
     """The rows: the first turn, and the others by mark."""
-    first, rest = turns[0], turns[1:]
-    for turn in turns:
-        if (playback := turn.get("playback")) is not None and (decided := turn.get("decided")) is not None:
-            turn[FROM_DECISION] = playback - decided
-    began = first["voice_to_voice"]
-    report.row("first turn after the start", seconds=Times([] if began is None else [began]))
-    for name in dict.fromkeys(key for turn in rest for key in turn):
+    answers = [turn.answer for turn in turns]
+    first, *rest = [marks(turn) for turn in turns]
+    report.row("first turn after the start", seconds=times(answers[:1]))
+    for name in dict.fromkeys(["voice_to_voice", *(name for found in rest for name in found)]):
         where = {"voice_to_voice": "caller", FROM_DECISION: "server, from the decision"}
-        values = [value for turn in rest if (value := turn.get(name)) is not None]
-        alone = first.get(name)
         report.row(
             f"{name} ({where.get(name, 'server, from last voice')})",
-            seconds=Times(values),
-            first_turn=Times([] if alone is None else [alone]),
+            seconds=Times([found[name] for found in rest if name in found]),
+            first_turn=Times([first[name]] if name in first else []),
         )
-    report.row(
-        "turns without a reply", share=Share([(float(t["voice_to_voice"] is None), 1.0) for t in turns])
-    )
+    labels = ("turns without a reply", "turns answered too early", "turns with an apology")
+    for label, share in zip(labels, outcomes(answers).values(), strict=True):
+        report.row(label, share=share)
+
+
+def marks(turn: Turn) -> dict[str, float]:
+    """The caller's, then the server's, and what follows from them."""
+    found = dict(turn.marks)
+    if "playback" in found and "decided" in found:
+        found[FROM_DECISION] = found["playback"] - found["decided"]
+    seconds = turn.answer.seconds
+    return found if seconds is None else {"voice_to_voice": seconds, **found}
 
 
 if __name__ == "__main__":

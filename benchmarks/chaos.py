@@ -15,7 +15,9 @@ page says that it is no longer recorded. `before`, `after`: from the last voiced
 neighbour: somebody else's latency beside each client of `nuisance.py`, for so many minutes each; before it,
 alone, for two at most. crowd: the same beside all of them at once.
 
-`memory` is MiB of all the server's processes. Exit code 1 where somebody was left without a reply.
+`too early`: something was audible before a question was over; `apologised`: it got an apology. Neither has a
+time. `memory` is MiB of all the server's processes. Exit code 1 where the engine did not come back, or
+somebody else's question was answered in such a way, or not at all.
 """
 
 from __future__ import annotations
@@ -33,17 +35,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.answers import Answer, apology, ask, outcomes, times, unanswered
 from benchmarks.bench_barge_in import STORYTELLER
 from benchmarks.bench_concurrency import cost, served
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.nuisance import WAYS
-from benchmarks.report import Report, Share, Times, parser
+from benchmarks.report import Report, Times, parser
 from benchmarks.scripted_server import ENGINES
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import Caller
 from local_voice.audio import AudioChunk, read_wav
 from local_voice.lifeline import children
-from local_voice.sentences import SENTENCES
 
 KINDS = ("engine", "disk", "neighbour", "crowd")
 STORY = "Please tell me a long story about a lighthouse."
@@ -85,15 +87,12 @@ def calling(url: str) -> Caller:
     return caller
 
 
-async def ask(
-    caller: Caller, question: AudioChunk, pause: float = PAUSE_SECONDS
-) -> tuple[float, float | None]:
-    """One turn, listened to until its end: its last voice, and the reply's first sound if there was one."""
+async def turn(caller: Caller, question: AudioChunk, pause: float = PAUSE_SECONDS) -> tuple[float, Answer]:
+    """The question's last voice, and how it was answered."""
     caller.heard.clear()  # the frames of minutes would be searched again and again
     caller.said.clear()
-    said = await caller.say(question.samples, question.sample_rate)
-    began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=pause)
-    return said.last_voice, began
+    said, answer = await ask(caller, question, seconds=REPLY_SECONDS, quiet=pause)
+    return said.last_voice, answer
 
 
 def told(caller: Caller, after: float, true: Callable[[dict[str, Any]], bool]) -> float | None:
@@ -101,18 +100,10 @@ def told(caller: Caller, after: float, true: Callable[[dict[str, Any]], bool]) -
     return next((when for when, event in caller.events if when > after and true(event)), None)
 
 
-def speaks(event: dict[str, Any]) -> bool:
-    return event["type"] == "caption" and event["role"] == "assistant" and bool(event["text"])
-
-
-def sorry(event: dict[str, Any]) -> bool:
-    """It apologises."""
-    return speaks(event) and event["text"] in SENTENCES
-
-
 def sane(event: dict[str, Any]) -> bool:
     """It says what the model wrote."""
-    return speaks(event) and event["text"] not in SENTENCES
+    shown = event["type"] == "caption" and event["role"] == "assistant" and bool(event["text"])
+    return shown and not apology(event)
 
 
 # ---- the engine ----------------------------------------------------------------------------------------
@@ -138,17 +129,17 @@ async def recover(url: str, hurt: Callable[[], None]) -> dict[str, Any]:
         await asyncio.sleep(INTO_SECONDS)
         at = clock()
         hurt()
-        await caller.wait_until(lambda: told(caller, at, sorry) is not None, SORRY_SECONDS)
-        if (shown := told(caller, at, sorry)) is not None:
+        await caller.wait_until(lambda: told(caller, at, apology) is not None, SORRY_SECONDS)
+        if (shown := told(caller, at, apology)) is not None:
             await caller.wait_for_reply(shown, seconds=REPLY_SECONDS, quiet=LONG_PAUSE_SECONDS)
             said = caller.last_sound() or at
             found |= {"shown": Times([shown - at]), "said": Times([said - at]), "apologies": 1}
         while clock() < at + WELL_SECONDS and not found["answered"].samples:
             holes.append(hole(caller, at))
-            voice, began = await ask(caller, question, LONG_PAUSE_SECONDS)
-            found["apologies"] += told(caller, voice, sorry) is not None
-            if began is not None and told(caller, voice, sane) is not None:
-                found["answered"] = Times([began - at])
+            voice, answer = await turn(caller, question, LONG_PAUSE_SECONDS)
+            found["apologies"] += told(caller, voice, apology) is not None
+            if answer.seconds is not None and told(caller, voice, sane) is not None:
+                found["answered"] = Times([voice + answer.seconds - at])
         holes.append(hole(caller, at))
     return found | {"hole": Times([max(holes)])}
 
@@ -197,7 +188,7 @@ async def record(url: str, full: Callable[[], Callable[[], None]], turns: int) -
     questions = asked(*QUESTIONS[:turns])
     async with calling(url) as caller:
         await asyncio.sleep(1.0)
-        before = [await ask(caller, question) for question in questions]
+        before = [(await turn(caller, question))[1] for question in questions]
         at = asyncio.get_running_loop().time()
         empty = full()
 
@@ -206,20 +197,12 @@ async def record(url: str, full: Callable[[], Callable[[], None]], turns: int) -
 
         try:
             await caller.wait_until(lambda: ended() is not None, REPLY_SECONDS)
-            after = [await ask(caller, question) for question in questions]
+            after = [(await turn(caller, question))[1] for question in questions]
         finally:
             empty()
     off = ended()
-    row = {"told": Times([] if off is None else [off - at]), "before": took(before), "after": took(after)}
-    return row | {"no_reply": silent([*before, *after])}
-
-
-def took(turns: list[tuple[float, float | None]]) -> Times:
-    return Times([began - voice for voice, began in turns if began is not None])
-
-
-def silent(turns: list[tuple[float, float | None]]) -> Share:
-    return Share([(float(began is None), 1.0) for _, began in turns])
+    row = {"told": Times([] if off is None else [off - at]), "before": times(before), "after": times(after)}
+    return row | outcomes([*before, *after])
 
 
 def break_disk(report: Report, flags: list[str], scripted: str, turns: int) -> bool:
@@ -229,31 +212,29 @@ def break_disk(report: Report, flags: list[str], scripted: str, turns: int) -> b
         with served(recorded, scripted=scripted) as (url, server):
             row = asyncio.run(record(url, lambda: fill(server, Path(folder)), turns))
     report.row("disk full while recording", **row)
-    return bool(row["told"].samples) and not row["no_reply"].value
+    return bool(row["told"].samples) and not any(row[why].value for why in outcomes([]))
 
 
 # ---- a neighbour ---------------------------------------------------------------------------------------
 
 
-async def beside(
-    url: str, ways: Sequence[str], seconds: float
-) -> tuple[list[tuple[float, float | None]], list[str]]:
+async def beside(url: str, ways: Sequence[str], seconds: float) -> tuple[list[Answer], list[str]]:
     """Somebody's turns beside such neighbours, and what each of those did."""
     questions = asked(*QUESTIONS[:ASKED])
-    turns: list[tuple[float, float | None]] = []
+    answers: list[Answer] = []
     neighbours = [await nuisance(way, url, seconds) for way in ways]
     try:
         async with calling(url) as caller:
             await asyncio.sleep(min(4.0, seconds / 2))  # until the neighbours are there
             end = time.monotonic() + seconds - 4.0
-            while time.monotonic() < end or not turns:
-                turns.append(await ask(caller, questions[len(turns) % len(questions)]))
+            while time.monotonic() < end or not answers:
+                answers.append((await turn(caller, questions[len(answers) % len(questions)]))[1])
     except BaseException:
         for neighbour in neighbours:
             neighbour.terminate()
         raise
     did = [json.loads((await neighbour.communicate())[0] or "{}") for neighbour in neighbours]
-    return turns, [", ".join(f"{count} {name}" for name, count in one.items() if count) for one in did]
+    return answers, [", ".join(f"{count} {name}" for name, count in one.items() if count) for one in did]
 
 
 async def nuisance(way: str, url: str, seconds: float) -> asyncio.subprocess.Process:
@@ -264,16 +245,16 @@ async def nuisance(way: str, url: str, seconds: float) -> asyncio.subprocess.Pro
 def misbehave(
     report: Report, flags: list[str], scripted: str, seconds: float, company: Sequence[Sequence[str]]
 ) -> bool:
-    """Whether everybody else always got a reply."""
+    """Whether everybody else always got a reply, and in their turn."""
     well = True
     with served(flags, scripted=scripted) as (url, server):
         for ways in ((), *company):
             before = memory(server)
-            turns, did = asyncio.run(beside(url, ways, seconds if ways else min(seconds, ALONE_SECONDS)))
-            row = {"voice_to_voice": took(turns), "no_reply": silent(turns), "neighbour": "; ".join(did)}
+            answers, did = asyncio.run(beside(url, ways, seconds if ways else min(seconds, ALONE_SECONDS)))
+            row = {"voice_to_voice": times(answers), **outcomes(answers), "neighbour": "; ".join(did)}
             what = " and ".join(ways) or "nobody"
             report.row(f"beside {what}", **row, memory_before=before, memory_after=memory(server))
-            well = well and not silent(turns).value
+            well = well and not unanswered(answers)
     return well
 
 

@@ -7,7 +7,8 @@ the same spoken questions (flite's and espeak-ng's voices) and stopped. `voice_t
 last voiced sample to the first audible sample of the reply, both on the caller's clock, without the caller's
 own jitter buffer. A call begins with 5 s of silence, a question comes 2 s after the last reply's end, and the
 first turn of each of the two calls is reported apart. `no_reply`: nothing audible within 30 s. `too_early`:
-something was audible before the question was over; such a turn has no time.
+something was audible before the question was over; such a turn has no time. Nor has one for which ours
+`apologised`; what peers say is not looked at.
 
 The same for all: Whisper's, Piper's and Smart Turn's files, arithmetic, threads, the language model in vLLM
 with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers; ours runs it
@@ -33,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report as reports
+from benchmarks.answers import Answer, ask, outcomes, times
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.peers.environments import PeerError
 from benchmarks.peers.systems import SYSTEMS, MakeCaller
@@ -54,9 +56,7 @@ BETWEEN_CALLS_SECONDS = 3.0
 class Turn:
     """One question."""
 
-    seconds: float | None
-    """To the reply; None without one, and for one that came too early."""
-    early: bool
+    answer: Answer
     first: bool
     """Of its call."""
 
@@ -66,11 +66,8 @@ async def converse(caller: Caller, questions: Sequence[AudioChunk]) -> list[Turn
     turns: list[Turn] = []
     await asyncio.sleep(SETTLE_SECONDS)
     for question in questions:
-        said = await caller.say(question.samples, question.sample_rate)
-        began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=QUIET_SECONDS)
-        sounded = caller.first_sound(said.start)
-        early = sounded is not None and sounded < said.last_voice
-        turns.append(Turn(None if early or began is None else began - said.last_voice, early, not turns))
+        _, answer = await ask(caller, question, seconds=REPLY_SECONDS, quiet=QUIET_SECONDS)
+        turns.append(Turn(answer, not turns))
         print(f"  {turns[-1]}", flush=True)
     return turns
 
@@ -104,10 +101,9 @@ def rendered(count: int) -> list[AudioChunk]:
 def row(turns: Sequence[Turn]) -> dict[str, Any]:
     """What is told of one system."""
     return {
-        "voice_to_voice": Times([t.seconds for t in turns if t.seconds is not None and not t.first]),
-        "first_turn": Times([t.seconds for t in turns if t.seconds is not None and t.first]),
-        "no_reply": Share([(float(t.seconds is None and not t.early), 1.0) for t in turns]),
-        "too_early": Share([(float(t.early), 1.0) for t in turns]),
+        "voice_to_voice": times([turn.answer for turn in turns if not turn.first]),
+        "first_turn": times([turn.answer for turn in turns if turn.first]),
+        **outcomes([turn.answer for turn in turns]),
     }
 
 

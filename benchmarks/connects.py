@@ -18,6 +18,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from benchmarks.answers import answer
 from benchmarks.bench_concurrency import served
 from benchmarks.light_caller import LightCaller, Question, encode
 from benchmarks.report import Report, Times, parser
@@ -47,10 +48,12 @@ async def cycle(url: str, sound: Question, way: str) -> tuple[float, float]:
     await caller.__aenter__()
     try:
         connected = time.monotonic() - began
+        asked = asyncio.get_running_loop().time()
         said = await caller.tape.say(sound)
-        if not await caller.wait_until(lambda: caller.voice_after(said) is not None, REPLY_SECONDS):
-            raise TimeoutError("no reply")
-        replied = (caller.voice_after(said) or 0.0) - said
+        await caller.wait_until(lambda: caller.first_sound(said) is not None, REPLY_SECONDS)
+        found = answer(caller, asked, said)
+        if found.seconds is None:
+            raise TimeoutError("too early a reply" if found.early else "no reply")
     finally:
         if way == "goodbye":
             await caller.__aexit__()
@@ -58,7 +61,7 @@ async def cycle(url: str, sound: Question, way: str) -> tuple[float, float]:
             await caller.vanish()
         else:
             await gone_dark(caller)
-    return connected, replied
+    return connected, found.seconds
 
 
 async def gone_dark(caller: LightCaller) -> None:

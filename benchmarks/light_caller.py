@@ -3,7 +3,8 @@
     python -m benchmarks.light_caller URL --callers 16 --seconds 40
 
 One caller sends 50 packets a second, as a browser does. What is voice is seen from the size of a packet: Opus
-makes a few bytes of silence. So times are true to one packet, 20 ms. Prints one JSON object.
+makes a few bytes of silence. So times are true to one packet, 20 ms. Prints one JSON object. Questions that
+were answered before they were over, or by an apology, are counted and have no time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 from av.packet import Packet
 
+from benchmarks.answers import Answer, answer
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import AUDIBLE, FRAME, RATE, Caller, CallError
@@ -60,11 +62,26 @@ class Counts:
     seconds: list[float] = field(default_factory=list)
     """From the packet with the last audible sample to the reply's first voiced one."""
     no_reply: int = 0
+    too_early: int = 0
+    apologised: int = 0
     refused: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     """How much later than 20 ms after the one before each packet came; at most `LATE_SAMPLES`."""
     lag: list[float] = field(default_factory=list)
     """Of the callers' own event loop."""
+
+    @property
+    def questions(self) -> int:
+        """All that were asked."""
+        return len(self.seconds) + self.no_reply + self.too_early + self.apologised
+
+    def add(self, found: Answer) -> None:
+        """One more question."""
+        if found.seconds is not None:
+            self.seconds.append(found.seconds)
+        self.no_reply += found.silent
+        self.too_early += found.early
+        self.apologised += found.apologised
 
 
 def encode(samples: Samples) -> Question:
@@ -137,23 +154,23 @@ class LightCaller(Caller):
 
         setattr(receiver, "_handle_rtp_packet", count)  # noqa: B010
 
-    def voice_after(self, moment: float) -> float | None:
-        """When the first voiced packet came after `moment`."""
+    def first_sound(self, after: float) -> float | None:
+        """When the first voiced packet came after `after`."""
         row = 0
         for place in range(len(self.came) - 1, -1, -1):
-            if self.came[place][0] <= moment:
+            if self.came[place][0] <= after:
                 break
             row = place
         voiced = 0
         for time, _, size in self.came[row:]:
-            voiced = voiced + 1 if size >= VOICE_BYTES and time > moment else 0
+            voiced = voiced + 1 if size >= VOICE_BYTES and time > after else 0
             if voiced == VOICED_PACKETS:
                 return time - (VOICED_PACKETS - 1) * FRAME / RATE
         return None
 
-    def last_voice(self) -> float:
-        """When the last voiced packet so far came; 0 without one."""
-        return next((time for time, _, size in reversed(self.came) if size >= VOICE_BYTES), 0.0)
+    def last_sound(self) -> float | None:
+        """When the last voiced packet so far came."""
+        return next((time for time, _, size in reversed(self.came) if size >= VOICE_BYTES), None)
 
     def lateness(self) -> list[float]:
         """How much later than 20 ms after the one before each packet came."""
@@ -172,14 +189,10 @@ async def talk(url: str, questions: list[Question], wait: float, end: float, cou
         async with LightCaller(url) as caller:
             await asyncio.sleep(1.0 + random.uniform(0, 3.0))
             while clock() < end:
+                asked = clock()
                 said = await caller.tape.say(random.choice(questions))
-                if not await caller.wait_until(
-                    lambda said=said: caller.voice_after(said) is not None, REPLY_SECONDS
-                ):
-                    counts.no_reply += 1
-                    continue
-                counts.seconds.append((caller.voice_after(said) or 0.0) - said)
-                await caller.wait_until(lambda: clock() - caller.last_voice() > QUIET_SECONDS, REPLY_SECONDS)
+                await caller.wait_for_reply(said, seconds=REPLY_SECONDS, quiet=QUIET_SECONDS)
+                counts.add(answer(caller, asked, said))
             counts.late += caller.lateness()
     except (CallError, TimeoutError, OSError) as error:
         counts.refused.append(f"{type(error).__name__}: {error}")

@@ -3,8 +3,10 @@
     python -m benchmarks.soak [--minutes 60] [--callers 1] [--engines real|scripted] [--json F] [--plot F]
 
 Callers ask questions, listen to the end, ask again, and after five minutes hang up and call anew, as a
-household does in a day. `memory` is of all processes of the server. Exit code 1 where more than one question
-in twenty got no reply, or the last quarter's median latency is a fifth more than the first's.
+household does in a day. `memory` is of all processes of the server. `too early`: something was audible before
+the question was over; `apologised`: the reply was an apology, or ended in one. Neither has a time. Exit code
+1 where more than one question in twenty was answered in no other way, or not at all, or the last quarter's
+median latency is a fifth more than the first's.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.answers import Answer, ask, outcomes, unanswered
 from benchmarks.bench_concurrency import served
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.report import Report, Times, parser
@@ -32,7 +35,7 @@ REPLY_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 REST_SECONDS = 5.0
 """After a call that was refused or broke."""
-MOST_SILENT = 0.05
+MOST_UNANSWERED = 0.05
 MOST_SLOWER = 1.2
 
 
@@ -42,7 +45,7 @@ class Household:
     def __init__(self, url: str, questions: list[AudioChunk], watch: Watch) -> None:
         self.latency: list[tuple[float, float]] = []
         """(seconds since the beginning, seconds from the last voiced sample to the reply)."""
-        self.silent = 0
+        self.answers: list[Answer] = []
         self.broken: list[str] = []
         self._url = url
         self._questions = questions
@@ -64,13 +67,11 @@ class Household:
         await asyncio.sleep(PAUSE_SECONDS)
         while time.monotonic() < end:
             sound = self._questions[(self._watch.done + number) % len(self._questions)]
-            said = await caller.say(sound.samples, sound.sample_rate)
-            began = await caller.wait_for_reply(said.last_voice, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
+            _, answer = await ask(caller, sound, seconds=REPLY_SECONDS, quiet=PAUSE_SECONDS)
             self._watch.done += 1
-            if began is None:
-                self.silent += 1
-            else:
-                self.latency.append((time.monotonic() - self._began, began - said.last_voice))
+            self.answers.append(answer)
+            if answer.seconds is not None:
+                self.latency.append((time.monotonic() - self._began, answer.seconds))
             # Frames of an hour would be the caller's own leak.
             caller.heard.clear()
             caller.said.clear()
@@ -124,7 +125,8 @@ def main() -> int:
         grown = f"{watch.slope(name):+.2f}"
         report.row(name, at_the_start=before, after_a_fifth=warm, at_the_end=after, per_1000_turns=grown)
     broken = household.broken
-    report.row("turns", done=str(watch.done), silent=str(household.silent), broken_calls=str(len(broken)))
+    told = {"done": str(watch.done), "broken_calls": str(len(broken))}
+    report.row("turns", **told, **outcomes(household.answers))
     report.finish(args.json)
     if args.json is not None:
         whole = json.loads(args.json.read_text())
@@ -132,9 +134,17 @@ def main() -> int:
     if args.plot is not None:
         title = f"{args.minutes:g} minutes, {watch.done} turns, {args.engines} engines"
         draw(watch, title, "turns", args.plot, household.latency)
-    silent = household.silent > MOST_SILENT * max(1, watch.done)
+    return 0 if well(household, first, last) else 1
+
+
+def well(household: Household, first: Times, last: Times) -> bool:
+    """Whether they were served to the end as in the beginning."""
+    if household.broken or not household.answers:
+        return False
+    if unanswered(household.answers) > MOST_UNANSWERED * len(household.answers):
+        return False
     medians = [times.content().get("p50", float("inf")) for times in (first, last)]
-    return 1 if silent or broken or medians[1] > MOST_SLOWER * medians[0] else 0
+    return bool(medians[1] <= MOST_SLOWER * medians[0])
 
 
 if __name__ == "__main__":

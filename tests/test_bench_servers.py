@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.bench_concurrency import Level
+from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
+from benchmarks.bench_concurrency import Level, tell
+from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
 from benchmarks.light_caller import VOICE_BYTES, Counts, LightCaller, encode
-from benchmarks.report import Report
+from benchmarks.report import Report, Times
+from benchmarks.soak import Household, well
 from benchmarks.waterfall import draw
+from benchmarks.webrtc_client import Caller, Frame
+from local_voice.sentences import APOLOGIES
 
 ROOT = Path(__file__).parent.parent
 FRAME = 960
@@ -36,12 +41,107 @@ def test_a_reply_begins_with_the_first_of_two_voiced_packets():
     caller = LightCaller.__new__(LightCaller)
     sizes = [3, 3, 90, 3, 80, 80, 80, 3]
     caller.came = [(place * 0.02, place * FRAME, size) for place, size in enumerate(sizes)]
-    assert caller.voice_after(0.0) == pytest.approx(0.08)
-    assert caller.voice_after(0.11) is None
-    assert caller.last_voice() == pytest.approx(0.12)
+    assert caller.first_sound(0.0) == pytest.approx(0.08)
+    assert caller.first_sound(0.11) is None
+    assert caller.last_sound() == pytest.approx(0.12)
     assert max(caller.lateness()) == pytest.approx(0.0)
     caller.came[4:] = [(time + 0.1, stamp, size) for time, stamp, size in caller.came[4:]]
     assert caller.lateness() == pytest.approx([0, 0, 0, 0.1, 0, 0, 0], abs=1e-9)
+
+
+def caption(text: str, when: float, role: str = "assistant", final: bool = True):
+    return when, {"type": "caption", "role": role, "text": text, "final": final}
+
+
+def listener(*heard: tuple[float, float], events=()) -> Caller:
+    """Somebody who heard sound from a second to another, in packets as they come."""
+    caller = Caller.__new__(Caller)
+    loud = np.full(FRAME, 0.2, np.float32)
+    caller.heard = [
+        Frame(start + place * 0.02, loud)
+        for start, end in heard
+        for place in range(round((end - start) / 0.02))
+    ]
+    caller.events = list(events)
+    return caller
+
+
+PARIS = caption("The capital of France is Paris.", 4.0)
+SORRY = caption(APOLOGIES["llm"], 2.2)
+
+
+@pytest.mark.parametrize(
+    ("speaker", "found"),
+    [
+        (listener((2.7, 4.0), events=[PARIS]), Answer(pytest.approx(0.7))),
+        (listener(), Answer(None)),
+        # It has sounded for a second when the question ends: this is no reply within 0.02 s.
+        (listener((1.0, 4.0), events=[PARIS]), Answer(None, early=True)),
+        (listener((2.2, 4.0), events=[SORRY]), Answer(None, apologised=True)),
+        # It breaks off, and ends in an apology.
+        (listener((2.7, 4.0), (4.5, 6.0), events=[PARIS, SORRY]), Answer(None, apologised=True)),
+        # What was said before, what the user says and what stands there half way are no apologies.
+        (listener((2.7, 4.0), events=[caption(APOLOGIES["llm"], 0.4)]), Answer(pytest.approx(0.7))),
+        (listener((2.7, 4.0), events=[caption(APOLOGIES["llm"], 2.0, "user")]), Answer(pytest.approx(0.7))),
+    ],
+)
+def test_a_question_is_answered_late_or_not_at_all_or_too_early_or_by_an_apology(speaker, found):
+    assert answer(speaker, 0.5, 2.0) == found
+
+
+def test_a_light_caller_tells_a_reply_that_came_too_early_and_an_apology_too():
+    caller = LightCaller.__new__(LightCaller)
+    caller.came = [(place * 0.02, place * FRAME, 80 if place > 50 else 3) for place in range(100)]
+    caller.events = []
+    assert answer(caller, 0.5, 1.5) == Answer(None, early=True)
+    assert answer(caller, 0.5, 0.9) == Answer(pytest.approx(0.12))
+    caller.events = [SORRY]
+    counts = Counts()
+    for last_voice in (1.5, 0.9):
+        counts.add(answer(caller, 0.5, last_voice))
+    assert (counts.seconds, counts.no_reply, counts.too_early, counts.apologised) == ([], 0, 1, 1)
+    report = Report("bench_concurrency", {})
+    tell(report, "scripted", Level(1, counts), Level(1, counts))
+    (told,) = report.content()["rows"]
+    assert [told[why]["value"] for why in ("no_reply", "too_early", "apologised")] == [0, 0.5, 0.5]
+
+
+def test_every_question_has_a_time_or_is_counted_once():
+    answers = [Answer(1.0), Answer(None), answered(1.5, 2.0, True), answered(2.5, 2.0, True)]
+    assert times(answers).samples == [1.0]
+    assert {why: share.value for why, share in outcomes(answers).items()} == {
+        "no_reply": 0.25,
+        "too_early": 0.25,
+        "apologised": 0.25,
+    }
+    assert unanswered(answers) == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "holds"),
+    [
+        ([Answer(1.0)] * 40, True),
+        ([Answer(1.0)] * 38 + [Answer(None)] * 2, True),
+        ([Answer(1.0)] * 37 + [Answer(None), Answer(None, early=True), Answer(None, apologised=True)], False),
+        ([Answer(1.0)] * 20 + [Answer(None, apologised=True)] * 20, False),
+        ([], False),
+    ],
+)
+def test_a_soak_in_which_it_apologises_from_some_minute_on_has_failed(answers, holds):
+    household = Household("", [], None)
+    household.answers = answers
+    assert well(household, Times([1.0]), Times([1.0])) is holds
+    assert not well(household, Times([1.0]), Times([1.3]))
+
+
+def test_turns_that_were_talked_over_or_apologised_for_have_rows_of_their_own():
+    report = Report("bench_turn", {})
+    bad = [BenchTurn(Answer(None, early=True)), BenchTurn(Answer(None, apologised=True))]
+    fill(report, [BenchTurn(Answer(1.0)), BenchTurn(Answer(0.9), {"decided": 0.3}), *bad])
+    rows = {line["what"]: line for line in report.content()["rows"]}
+    assert rows["voice_to_voice (caller)"]["seconds"]["samples"] == [0.9]
+    labels = ("turns without a reply", "turns answered too early", "turns with an apology")
+    assert [rows[label]["share"]["value"] for label in labels] == [0, 0.25, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +151,7 @@ def test_a_reply_begins_with_the_first_of_two_voiced_packets():
         (Counts(seconds=[1.1] * 20), False),  # twice 0.5
         (Counts(seconds=[0.5] * 90, no_reply=10), False),
         (Counts(seconds=[0.5] * 20, refused=["CallError: 503"]), False),
+        (Counts(seconds=[0.5] * 90, too_early=5, apologised=5), False),
         (Counts(), False),
     ],
 )
@@ -59,9 +160,12 @@ def test_so_many_conversations_hold_as_long_as_all_are_served_as_one_is(counts, 
 
 
 def test_a_turn_as_a_waterfall_with_the_first_one_apart(tmp_path):
-    marks = {"transcript": 0.2, "first_token": 0.3, "decided": 0.25, "playback": 0.6, "voice_to_voice": 0.7}
-    turns = [{name: value + number / 100 for name, value in marks.items()} for number in range(6)]
-    turns[3] = {"voice_to_voice": None}
+    marks = {"transcript": 0.2, "first_token": 0.3, "decided": 0.25, "playback": 0.6}
+    turns = [
+        BenchTurn(Answer(0.7 + number / 100), {name: at + number / 100 for name, at in marks.items()})
+        for number in range(6)
+    ]
+    turns[3] = BenchTurn(Answer(None))
     report = Report("bench_turn", {})
     fill(report, turns)
     rows = {line["what"]: line for line in report.content()["rows"]}
@@ -80,10 +184,10 @@ def test_an_empty_result_has_no_waterfall(tmp_path):
 
 def test_turns_of_a_peer_are_counted_and_none_is_dropped():
     turns = [
-        Turn(2.0, False, True),
-        Turn(1.0, False, False),
-        Turn(None, True, False),
-        Turn(None, False, False),
+        Turn(Answer(2.0), True),
+        Turn(Answer(1.0), False),
+        Turn(Answer(None, early=True), False),
+        Turn(Answer(None), False),
     ]
     told = row(turns)
     assert (told["voice_to_voice"].samples, told["first_turn"].samples) == ([1.0], [2.0])
@@ -92,7 +196,7 @@ def test_turns_of_a_peer_are_counted_and_none_is_dropped():
 
 def test_a_comparison_is_added_to_only_where_all_was_the_same():
     report = Report("compare_peers", {"turns": 2})
-    report.row("Pipecat", **row([Turn(1.0, False, False)]), versions="pipecat-ai 1", slower="2.0 x")
+    report.row("Pipecat", **row([Turn(Answer(1.0), False)]), versions="pipecat-ai 1", slower="2.0 x")
     content = json.loads(json.dumps(report.content()))
     again = kept(content, report)
     assert list(again["Pipecat"]["voice_to_voice"].samples) == [1.0]
