@@ -9,7 +9,7 @@ usage() {
     cat <<'END'
 Usage: benchmarks/run_all.sh [--quick] [--no-setup] [--peers] [--out FOLDER] [NAME...]
 
-About 10 minutes on a machine with a GPU, 20 on two cores. Nothing else should be at work meanwhile.
+About 12 minutes on a machine with a GPU, 23 on two cores. Nothing else should be at work meanwhile.
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
   --no-setup  measure with the Python that is on the PATH, instead of scripts/setup's
@@ -76,7 +76,7 @@ measure() { # NAME ARGUMENTS...
 for name in "${names[@]}"; do
     case $name in
         turn)
-            arguments=(--turns 20 --waterfall "$out/$machine-waterfall.png")
+            arguments=(--turns 40 --waterfall "$out/$machine-waterfall.png")
             [ $quick = no ] || arguments+=(--quick)
             measure bench_turn "${arguments[@]}" ;;
         stt)

@@ -9,7 +9,7 @@ from benchmarks import together
 from benchmarks.regression import NotComparableError, compare, judge, main, show
 
 
-def times(middle, count=30, spread=0.05, unit="s", better="less", seed=0):
+def times(middle, count=19, spread=0.05, unit="s", better="less", seed=0):
     rng = np.random.default_rng(seed)
     samples = (middle * rng.normal(1.0, spread, count)).tolist()
     return {"samples": samples, "unit": unit, "better": better, "p50": middle, "n": count}
@@ -34,7 +34,11 @@ def verdict(old, new):
         (times(0.100), times(0.130, seed=1), "worse"),
         (times(0.100), times(0.070, seed=1), "better"),
         (times(0.100), times(0.105, seed=1, spread=0.001), "same"),  # sure, but too little to matter
-        (times(0.100, spread=0.6), times(0.115, seed=5, spread=0.6), "same"),  # enough, but it may be noise
+        (
+            times(0.100, spread=0.6),
+            times(0.115, seed=5, spread=0.6),
+            "unclear",
+        ),  # enough, but it may be noise
         (times(0.0010), times(0.0020, seed=1), "same"),  # twice as long, and still only 1 ms
         (times(16.0, unit="tokens/s", better="more"), times(12.0, unit="tokens/s", better="more"), "worse"),
         (times(16.0, unit="tokens/s", better="more"), times(20.0, unit="tokens/s", better="more"), "better"),
@@ -60,8 +64,69 @@ def test_a_tail_that_grew_is_seen_where_there_are_enough_samples():
     new = {**old, "samples": [*old["samples"][:85], *[0.4] * 15]}
     found = {finding.what: finding.verdict for finding in judge("it", old, new)}
     assert found == {"it p50": "same", "it p95": "worse"}
-    few = {**new, "samples": new["samples"][70:]}
+    some, few = ({**new, "samples": new["samples"][-count:]} for count in (30, 19))
+    assert [finding.what for finding in judge("it", old, some)] == ["it p50", "it p90"]
     assert [finding.what for finding in judge("it", old, few)] == ["it p50"]
+
+
+def test_four_bad_turns_of_twenty_five_are_not_called_the_same():
+    old = times(1.1, count=25, spread=0.15)
+    new = {**old, "samples": [*sorted(old["samples"])[:-4], *[5.0] * 4]}
+    median, tail = judge("it", old, new)
+    assert median.verdict == "same"
+    assert (tail.what, tail.verdict) == ("it p90", "unclear")
+    assert 0.03 < tail.chance < 0.08  # 4 of 4 among 25 of 50: 0.055
+
+
+def events(happened, count):
+    return share([[1.0, 1.0]] * happened + [[0.0, 1.0]] * (count - happened))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "chance", "expected"),
+    [
+        (events(8, 54), events(20, 54), 0.0075, "worse"),
+        (events(20, 54), events(8, 54), 0.0075, "better"),
+        (events(5, 17), events(1, 17), 0.0874, "unclear"),
+        (events(0, 26), events(4, 26), 0.055, "unclear"),
+        (events(0, 26), events(13, 26), 1.64e-5, "worse"),
+        (events(0, 18), events(3, 46), 0.365, "unclear"),
+    ],
+)
+def test_events_are_judged_by_fishers_exact_test(old, new, chance, expected):
+    (finding,) = judge("it", old, new)
+    assert finding.chance == pytest.approx(chance, rel=0.05)
+    assert finding.verdict == expected
+
+
+def test_a_share_of_one_sum_is_shown_with_its_change_and_not_called_the_same(capsys):
+    found = list(judge("tokens wasted", share([[55.0, 1055.0]]), share([[900.0, 1055.0]])))
+    assert [finding.verdict for finding in found] == ["too few samples"]
+    show(found)
+    assert "+1536 %" in capsys.readouterr().out
+
+
+def test_what_may_be_an_accident_is_shown_with_how_often(capsys):
+    show(list(judge("it", events(5, 17), events(1, 17))))
+    told = capsys.readouterr().out
+    assert "0.087" in told
+    assert "1 unclear" in told
+    assert "0 same" in told
+
+
+def test_other_models_and_settings_are_told(tmp_path, capsys):
+    old, new = result(a=times(0.1)), result(a=times(0.1, seed=1))
+    old |= {"configuration": {"flags": "defaults"}, "models": {"whisper-base": "model.bin 90"}}
+    new |= {"configuration": {"flags": "--vad.threads 2"}, "models": {"whisper-tiny.en": "model.bin 13"}}
+    for name, content in (("old", old), ("new", new)):
+        (tmp_path / name).write_text(json.dumps(content))
+    assert main([str(tmp_path / "old"), str(tmp_path / "new")]) == 0
+    told = capsys.readouterr().out
+    assert "the settings differ in flags: defaults -> --vad.threads 2" in told
+    assert "the models differ in whisper-base: model.bin 90 -> not told" in told
+    assert "the models differ in whisper-tiny.en: not told -> model.bin 13" in told
+    main([str(tmp_path / "old"), str(tmp_path / "old")])
+    assert "differ in" not in capsys.readouterr().out
 
 
 def test_the_tail_of_a_rate_is_its_low_end():
@@ -79,7 +144,7 @@ def test_word_errors_of_the_same_sentences_are_paired():
     assert verdict(share(one_more_each_fourth), share(sentences)) == "better"
     # the same change among other sentences could be luck
     others = [(errors, words + 1) for errors, words in one_more_each_fourth]
-    assert verdict(share(sentences), share(others)) == "same"
+    assert verdict(share(sentences), share(others)) == "unclear"
 
 
 def test_less_than_half_a_point_of_word_errors_does_not_matter():
