@@ -36,7 +36,7 @@ import numpy as np
 
 from benchmarks.answers import Answer, answered, apologised, outcomes, times
 from benchmarks.bench_turn import VOICES, speak, start_server, until_ready
-from benchmarks.report import Report, Share, Times
+from benchmarks.report import Report, Share, Times, of_server
 from benchmarks.scripted_server import ENGINES
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import AUDIBLE, RATE, Caller, Frame, Said
@@ -234,8 +234,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only see that it works: scripts, twice")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
-    report = Report(
-        "bench_barge_in: a reply that is interrupted", {"flags": " ".join(args.flags) or "defaults"}
+    about = {"flags": " ".join(args.flags) or "defaults"}
+    scripted = ENGINES if args.quick else ()
+    report = of_server(
+        "bench_barge_in: a reply that is interrupted", about, args.flags, scripted, args.url or ""
     )
     if args.url:
         asyncio.run(until_ready(args.url))

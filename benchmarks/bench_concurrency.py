@@ -38,7 +38,7 @@ import numpy as np
 
 from benchmarks.bench_turn import start_server, until_ready
 from benchmarks.light_caller import RAMP_SECONDS, Counts
-from benchmarks.report import Report, Share, Times
+from benchmarks.report import Report, Share, Times, of_server
 from benchmarks.scripted_server import ENGINES
 
 CALLERS_A_PROCESS = 16
@@ -254,7 +254,9 @@ def main() -> None:
     if args.quick:
         args.engines, args.seconds, levels = "scripted", 10.0, [2]
     about = {"seconds": args.seconds, "flags": " ".join(args.flags) or "defaults"}
-    report = Report("bench_concurrency: conversations at once", about)
+    about |= {"engines": args.engines, "levels": ",".join(map(str, levels))}
+    scripts = ENGINES if args.engines == "scripted" else ()
+    report = of_server("bench_concurrency: conversations at once", about, args.flags, scripts)
     for label, scripted in (("scripted", ",".join(ENGINES)), ("real", "")):
         if args.engines in (label, "both"):
             with served(args.flags, scripted=scripted) as (url, server):

@@ -31,7 +31,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.answers import Answer, ask, outcomes, times, unanswered
-from benchmarks.report import Report, Times
+from benchmarks.report import Report, Times, of_server
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import Caller
 from local_voice.audio import read_wav
@@ -144,7 +144,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only see that it works: 1 turn after the first")
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
-    report = Report("bench_turn: voice to voice over WebRTC", {"flags": " ".join(args.flags) or "defaults"})
+    about = {"flags": " ".join(args.flags) or "defaults"}
+    report = of_server("bench_turn: voice to voice over WebRTC", about, args.flags, url=args.url or "")
     server, url = (None, args.url) if args.url else start_server(args.flags)
     started = time.perf_counter()
     try:

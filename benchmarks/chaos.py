@@ -40,7 +40,7 @@ from benchmarks.bench_barge_in import STORYTELLER
 from benchmarks.bench_concurrency import cost, served
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.nuisance import WAYS
-from benchmarks.report import Report, Times, parser
+from benchmarks.report import Report, Times, flags_of, of_server, parser
 from benchmarks.scripted_server import ENGINES
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import Caller
@@ -265,12 +265,11 @@ def main() -> int:
     made.add_argument("--only", default=",".join(KINDS), help="some of engine, disk, neighbour, crowd")
     args = made.parse_args()
     seconds, scripted = (4.0, ",".join(ENGINES)) if args.quick else (args.minutes * 60, "")
-    flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
+    flags = flags_of(args)
     company = [(way,) for way in (["flood"] if args.quick else WAYS)]
     kinds = [kind for kind in args.only.split(",") if not args.quick or kind in ("disk", "neighbour")]
-    report = Report(
-        "chaos: what breaks while people talk", {"seconds": seconds, "engines": scripted or "real"}
-    )
+    about = {"seconds": seconds, "only": args.only, "engines": scripted or "real"}
+    report = of_server("chaos: what breaks while people talk", about, flags, scripted.split(","))
     well = [
         "engine" not in kinds or break_engine(report, flags),
         "disk" not in kinds or break_disk(report, flags, scripted, 1 if args.quick else 5),

@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.answers import answer
 from benchmarks.bench_concurrency import served
 from benchmarks.light_caller import LightCaller, Question, encode
-from benchmarks.report import Report, Times, parser
+from benchmarks.report import Times, flags_of, of_server, parser
+from benchmarks.scripted_server import ENGINES
 from benchmarks.watched import HELD, UNITS, Watch, draw
 from benchmarks.webrtc_client import RATE, CallError
 
@@ -30,7 +31,6 @@ CLOSE_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 WAYS = ("goodbye", "goodbye", "close", "vanish")
 ENOUGH = ["--server.requests_per_minute", "0", "--server.max_sessions", "64"]
-SCRIPTS = "SileroVad,SmartTurn,Whisper,VllmEngine,Piper"
 MOST_GROWTH = {"memory": 20.0, "threads": 2.0, "descriptors": 2.0, "tasks": 2.0}
 """Per thousand cycles. An object per cycle that is kept weighs at least 1 KiB; 20 MiB is 20 of them each."""
 
@@ -135,10 +135,10 @@ def main() -> int:
         asyncio.run(calls(args.call, args.cycles, args.together))
         return 0
     cycles = 12 if args.quick else args.cycles
-    flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
-    about = {"cycles": cycles, "together": args.together}
-    report = Report("connects: connect, talk, disconnect", about)
-    with served([*ENOUGH, *flags], scripted=SCRIPTS) as (url, server):
+    flags = [*ENOUGH, *flags_of(args)]
+    about = {"cycles": cycles, "together": args.together, "engines": "scripted"}
+    report = of_server("connects: connect, talk, disconnect", about, flags, ENGINES)
+    with served(flags, scripted=",".join(ENGINES)) as (url, server):
         watch, told = asyncio.run(measure(url, server, cycles, args.seconds, args.together))
     failed = [one["failed"] for one in told if "failed" in one]
     for name in ("connect", "reply"):

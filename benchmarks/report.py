@@ -10,10 +10,11 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -24,7 +25,7 @@ from rich.table import Table
 from local_voice.model_store import ModelStore
 from local_voice.model_store.files import ModelLock
 from local_voice.settings import Settings
-from local_voice.settings_sources import load
+from local_voice.settings_sources import LEAVES, Loaded, hidden, load, value
 
 PACKAGES = (
     "local-voice",
@@ -167,6 +168,55 @@ def parser(description: str | None, *, quick: str = "") -> argparse.ArgumentPars
 def settings(chosen: argparse.Namespace) -> Settings:
     """The settings of this machine with those of `--set`. Raises `SettingsError`."""
     return load(None, dict(pair.split("=", 1) for pair in chosen.set)).settings
+
+
+def flags_of(chosen: argparse.Namespace) -> list[str]:
+    """What `--set` says, as flags of a server."""
+    return [part for pair in chosen.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
+
+
+def served(flags: Sequence[str]) -> Loaded:
+    """The settings of a server that is started with these flags here. Raises `SettingsError`."""
+    words = [word for flag in flags for word in (flag.split("=", 1) if flag.startswith("--") else [flag])]
+    given = {name[2:]: text for name, text in pairwise(words) if name.startswith("--")}
+    config = Path(given["config"]) if "config" in given else None
+    return load(config, {name: text for name, text in given.items() if name in LEAVES})
+
+
+def models_of(settings: Settings, scripted: Collection[str] = ()) -> list[str]:
+    """The models that a server has at work. `scripted`: its engines that are scripts."""
+    engines = {
+        "SileroVad": settings.vad.model,
+        "SmartTurn": settings.turn.model,
+        "Whisper": settings.stt.model,
+        "VllmEngine": "" if settings.llm.url else settings.llm.model,
+        "Piper": settings.tts.model,
+    }
+    return [model for engine, model in engines.items() if model and engine not in scripted]
+
+
+def changed(loaded: Loaded) -> dict[str, object]:
+    """The settings that are not the defaults, wherever they come from; secrets only as such."""
+    names = [name for name, origin in loaded.origins.items() if origin != "default"]
+    return {name: "(secret)" if hidden(name) else value(loaded.settings, name) for name in names}
+
+
+def of_server(
+    name: str,
+    about: Mapping[str, object],
+    flags: Sequence[str],
+    scripted: Collection[str] = (),
+    url: str = "",
+) -> Report:
+    """Of a benchmark that starts a server with these flags. Raises `SettingsError`.
+
+    `scripted`: the engines that are scripts. `url`: of a server that ran before, of which nothing else is
+    known: it doesn't tell its settings.
+    """
+    if url:
+        return Report(name, {**about, "server": f"{url}, its settings and models are not known"})
+    loaded = served(flags)
+    return Report(name, {**about, **changed(loaded)}, models_of(loaded.settings, scripted))
 
 
 class Report:

@@ -22,13 +22,13 @@ from pathlib import Path
 from benchmarks.answers import Answer, ask, outcomes, unanswered
 from benchmarks.bench_concurrency import served
 from benchmarks.bench_turn import ASKED, VOICES, speak
-from benchmarks.report import Report, Times, parser
+from benchmarks.report import Times, flags_of, of_server, parser
+from benchmarks.scripted_server import ENGINES
 from benchmarks.sounds import QUESTIONS
 from benchmarks.watched import HELD, UNITS, Watch, draw
 from benchmarks.webrtc_client import Caller, CallError
 from local_voice.audio import AudioChunk, read_wav
 
-SCRIPTS = "SileroVad,SmartTurn,Whisper,VllmEngine,Piper"
 CALL_SECONDS = 300.0
 LOOK_SECONDS = 5.0
 REPLY_SECONDS = 30.0
@@ -108,10 +108,10 @@ def main() -> int:
     args = made.parse_args()
     if args.quick:
         args.minutes, args.engines = 0.5, "scripted"
-    flags = [part for pair in args.set for part in (f"--{pair.split('=')[0]}", pair.split("=", 1)[1])]
+    flags = flags_of(args)
     about = {"minutes": args.minutes, "callers": args.callers, "engines": args.engines}
-    report = Report("soak: continuous conversations", about)
-    scripted = SCRIPTS if args.engines == "scripted" else ""
+    scripted = ",".join(ENGINES) if args.engines == "scripted" else ""
+    report = of_server("soak: continuous conversations", about, flags, scripted.split(","))
     with served(flags, scripted=scripted) as (url, server):
         watch, household = asyncio.run(measure(url, server, args.minutes, args.callers))
     took = [seconds for _, seconds in household.latency]

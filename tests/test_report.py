@@ -106,6 +106,46 @@ def test_a_model_of_the_store_is_told_by_its_origin_and_the_hash_of_its_weights(
     assert fingerprint("whisper-base") == ("whisper-base", "from owner/name, model.bin aaaaaaaaaaaa")
 
 
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """Neither a settings file nor models, and every model is as it is asked for."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reports, "fingerprint", lambda model: (model, "here"))
+
+
+LOUD = ["--llm.model=mine", "--stt.model", "whisper-tiny.en", "--server.requests_per_minute", "0"]
+
+
+def test_a_result_of_a_server_tells_its_models_and_what_is_not_the_default(nowhere, monkeypatch):
+    monkeypatch.setenv("LOCAL_VOICE_TTS__THREADS", "3")
+    found = reports.of_server("bench", {"turns": 2}, LOUD).content()
+    assert {"mine", "whisper-tiny.en", "smart-turn-v3.2", "silero-vad-v6"} <= set(found["models"])
+    assert found["configuration"]["turns"] == 2
+    assert found["configuration"]["stt.model"] == "whisper-tiny.en"
+    assert found["configuration"]["server.requests_per_minute"] == 0
+    assert found["configuration"]["tts.threads"] == 3
+    assert "tts.model" not in found["configuration"]
+
+
+def test_a_settings_file_of_the_server_counts_and_its_secrets_are_kept(nowhere, tmp_path):
+    (tmp_path / "own.toml").write_text('[llm]\nmodel = "mine"\napi_key = "sesame"\n')
+    found = reports.of_server("bench", {}, ["--config", "own.toml", "serve"]).content()
+    assert "mine" in found["models"]
+    assert found["configuration"]["llm.api_key"] == "(secret)"
+
+
+def test_scripts_and_distant_models_are_no_models_of_ours(nowhere):
+    distant = reports.of_server("bench", {}, ["--llm.url", "http://there/v1"], ["Piper"]).content()
+    assert set(distant["models"]) == {"silero-vad-v6", "smart-turn-v3.2", "whisper-base"}
+    assert distant["configuration"]["llm.url"] == "http://there/v1"
+
+
+def test_of_a_server_that_ran_before_only_the_address_is_known(nowhere):
+    found = reports.of_server("bench", {}, [], url="http://there").content()
+    assert found["models"] == {}
+    assert found["configuration"]["server"] == "http://there, its settings and models are not known"
+
+
 def test_settings_of_the_command_line_reach_the_benchmark(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     chosen = reports.parser("", quick="less").parse_args(["--set", "stt.threads=3", "--quick"])
