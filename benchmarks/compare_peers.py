@@ -8,7 +8,8 @@ last voiced sample to the first audible sample of the reply, both on the caller'
 own jitter buffer. A call begins with 5 s of silence, a question comes 2 s after the last reply's end, and the
 first turn of each of the two calls is reported apart. `no_reply`: nothing audible within 30 s. `too_early`:
 something was audible before the question was over; such a turn has no time. Nor has one for which ours
-`apologised`; what peers say is not looked at.
+`apologised`; what peers say is not looked at. `busy_before`: cores at work in the 5 s before the system was
+started, for somebody else: where they differ, so did the machine.
 
 The same for all: Whisper's, Piper's and Smart Turn's files, arithmetic, threads, the language model in vLLM
 with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers; ours runs it
@@ -48,6 +49,7 @@ SETTLE_SECONDS = 5.0
 QUIET_SECONDS = 2.0
 REPLY_SECONDS = 30.0
 CALLS = 2
+BUSY_SECONDS = 5.0
 BETWEEN_CALLS_SECONDS = 3.0
 """speech-to-speech needs a moment until it takes the next one."""
 
@@ -145,12 +147,14 @@ def compare(
                     system.environment.install()
                     told = system.environment.versions()
                     versions = ", ".join(f"{package} {number}" for package, number in told.items())
+                busy = round(reports.busy_cores(BUSY_SECONDS), 2)
                 with system.open(settings, logs) as make:
                     turns = asyncio.run(measure(make, questions, out))
             except PeerError as error:
                 rows[name] = {"not_measured": str(error)}
                 continue
-        rows[name] = {**row(turns), "versions": versions, "differs": system.differs}
+        about = {"busy_before": busy, "versions": versions, "differs": system.differs}
+        rows[name] = {**row(turns), **about}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,6 +121,23 @@ def machine() -> dict[str, str]:
     except (OSError, subprocess.CalledProcessError):
         found["gpu"] = "none"
     return found
+
+
+def busy_cores(seconds: float) -> float:
+    """Cores that were at work in the next so many seconds, for whomever; what a hypervisor took counts too.
+
+    The load of the last minute would still hold what has just ended.
+    """
+    before, at = _ticks()
+    time.sleep(seconds)
+    after, now = _ticks()
+    return (os.cpu_count() or 1) * (after - before) / max(1, now - at)
+
+
+def _ticks() -> tuple[int, int]:
+    """Of all cores since they were started: at work, and all."""
+    counts = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(counts) - counts[3] - counts[4], sum(counts)
 
 
 def versions() -> dict[str, str]:

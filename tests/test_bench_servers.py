@@ -3,17 +3,22 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import compare_peers
+from benchmarks import report as reports
 from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
 from benchmarks.bench_concurrency import Level, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
 from benchmarks.light_caller import VOICE_BYTES, Counts, LightCaller, encode
+from benchmarks.peers.systems import System
 from benchmarks.report import Report, Times
 from benchmarks.soak import Household, well
 from benchmarks.waterfall import draw
@@ -204,6 +209,26 @@ def test_a_comparison_is_added_to_only_where_all_was_the_same():
     assert "slower" not in again["Pipecat"]
     with pytest.raises(ValueError, match="its configuration is"):
         kept(content | {"configuration": {"turns": 3}}, report)
+
+
+def test_each_system_keeps_what_else_was_at_work_before_it(monkeypatch):
+    @contextmanager
+    def opened(settings, logs):
+        yield None
+
+    async def measured(make, questions, out):
+        return [Turn(Answer(1.0), False)]
+
+    busy = iter((0.05, 1.9))
+    monkeypatch.setattr(reports, "busy_cores", lambda seconds: next(busy))
+    monkeypatch.setattr(compare_peers, "SYSTEMS", dict.fromkeys(("one", "other"), System(opened, None, "")))
+    monkeypatch.setattr(compare_peers, "measure", measured)
+    rows: dict = {}
+    compare_peers.compare(None, Namespace(only=None, out=None), [], rows)
+    assert {name: line["busy_before"] for name, line in rows.items()} == {"one": 0.05, "other": 1.9}
+    report = Report("compare_peers", {})
+    report.row("one", **rows["one"])
+    assert kept(json.loads(json.dumps(report.content())), report)["one"]["busy_before"] == 0.05
 
 
 def run(script: str, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,13 @@ def test_a_model_of_the_store_is_told_by_its_origin_and_the_hash_of_its_weights(
     ModelLock("recipe", "owner/name at abc", "abc", files).write(folder)
     monkeypatch.setattr(ModelStore, "path", lambda self, name: folder)
     assert fingerprint("whisper-base") == ("whisper-base", "from owner/name, model.bin aaaaaaaaaaaa")
+
+
+def test_a_core_that_works_is_seen_while_it_does(monkeypatch):
+    lines = iter(("cpu 100 0 50 800 50 0 0 0 0 0\ncpu0 ...", "cpu 250 0 100 900 100 0 0 50 0 0\ncpu0 ..."))
+    monkeypatch.setattr(Path, "read_text", lambda path: next(lines))
+    monkeypatch.setattr(reports.os, "cpu_count", lambda: 2)
+    assert reports.busy_cores(0.0) == pytest.approx(2 * 250 / 400)
 
 
 @pytest.fixture
