@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import aiohttp
 import numpy as np
@@ -19,6 +19,11 @@ from benchmarks.bench_concurrency import cost
 
 GAUGES = {"tasks": "local_voice_tasks", "conversations": "local_voice_sessions"}
 HELD = ("memory", "threads", "descriptors", "tasks")
+MOST_GROWTH = {"memory": 20.0, "threads": 2.0, "descriptors": 2.0, "tasks": 2.0}
+"""Per thousand that were done. An object that is kept each time weighs at least 1 KiB; 20 MiB is 20 such."""
+WARMING = 0.2
+PARTS = 8
+Growth: TypeAlias = Literal["flat", "grows", "can't tell"]
 UNITS = {"memory": "MiB", "threads": "", "descriptors": "", "tasks": ""}
 
 
@@ -80,17 +85,44 @@ class Watch:
         await asyncio.sleep(1.0)
         return await self.look()
 
-    def slope(self, name: str, skip: float = 0.2) -> float:
-        """How much more of it is held per thousand that were done: a line through the looks.
+    def steady(self) -> list[Look]:
+        """The looks without their first part: caches fill, and allocators learn how much is needed."""
+        return [look for look in self.looks if look.done >= WARMING * self.done]
 
-        The first part of them is left out: caches fill, and allocators learn how much is needed.
-        """
-        looks = [look for look in self.looks if look.done >= skip * self.done]
+    def slope(self, name: str) -> float:
+        """How much more of it is held per thousand that were done: a line through the steady looks."""
+        looks = self.steady()
         if len({look.done for look in looks}) < 2:
             return 0.0
         return float(
             np.polyfit([look.done for look in looks], [getattr(look, name) for look in looks], 1)[0] * 1000
         )
+
+    def uncertainty(self, name: str) -> float:
+        """The standard error of the slope; infinite where the looks are too few to tell.
+
+        It is that of a line through the medians of equal parts: looks that follow one another see the same
+        conversation, so each alone is no sample of its own.
+        """
+        looks = self.steady()
+        if len(looks) < 2 * PARTS:
+            return float("inf")
+        size = len(looks) / PARTS
+        parts = [looks[round(number * size) : round((number + 1) * size)] for number in range(PARTS)]
+        done = np.array([np.median([look.done for look in part]) for part in parts])
+        held = np.array([np.median([getattr(look, name) for look in part]) for part in parts])
+        spread = float(np.sum((done - done.mean()) ** 2))
+        if not spread:
+            return float("inf")
+        left = held - np.polyval(np.polyfit(done, held, 1), done)
+        return float(np.sqrt(np.sum(left**2) / (PARTS - 2) / spread) * 1000)
+
+    def growth(self, name: str) -> Growth:
+        """Whether it grows by more than `MOST_GROWTH`, as surely as two standard errors tell."""
+        slope, doubt, most = self.slope(name), 2 * self.uncertainty(name), MOST_GROWTH[name]
+        if slope - doubt > most:
+            return "grows"
+        return "flat" if slope + doubt <= most else "can't tell"
 
     def content(self) -> list[dict[str, Any]]:
         """For a JSON file."""

@@ -135,8 +135,9 @@ def test_every_question_has_a_time_or_is_counted_once():
 def test_a_soak_in_which_it_apologises_from_some_minute_on_has_failed(answers, holds):
     household = Household("", [], None)
     household.answers = answers
-    assert well(household, Times([1.0]), Times([1.0])) is holds
-    assert not well(household, Times([1.0]), Times([1.3]))
+    assert well(household, Times([1.0]), Times([1.0]), "can't tell") is holds
+    assert not well(household, Times([1.0]), Times([1.3]), "flat")
+    assert not well(household, Times([1.0]), Times([1.0]), "grows")
 
 
 def test_turns_that_were_talked_over_or_apologised_for_have_rows_of_their_own():
