@@ -268,7 +268,7 @@ def main() -> int:
     flags = flags_of(args)
     company = [(way,) for way in (["flood"] if args.quick else WAYS)]
     kinds = [kind for kind in args.only.split(",") if not args.quick or kind in ("disk", "neighbour")]
-    about = {"seconds": seconds, "only": args.only, "engines": scripted or "real"}
+    about = {"seconds": seconds, "only": ",".join(kinds), "engines": scripted or "real"}
     report = of_server("chaos: what breaks while people talk", about, flags, scripted.split(","))
     well = [
         "engine" not in kinds or break_engine(report, flags),
