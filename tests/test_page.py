@@ -357,12 +357,16 @@ async def test_the_token_in_the_link_opens_the_page_and_leaves_the_address_bar()
     ("link", "says"),
     [("", "open the link that was shown"), (f"#token={'x' * 20}", "did not take this link")],
 )
-async def test_a_page_without_the_right_token_says_so_and_can_not_call(link, says):
+async def test_a_page_without_the_right_token_says_so_until_the_right_link_is_pasted_there(link, says):
     async with serving(Script(), token=TOKEN) as server, open_page(server.url + link) as page:
         await page.wait_for_state("locked")
         assert says in await page.error()
         assert await page.page.locator("#talk").is_disabled()
         assert server.sessions == 0
+        await page.page.goto(f"{server.url}#token={TOKEN}")
+        await page.wait_for_state("idle")
+        assert await page.error() == ""
+        assert await page.page.evaluate("location.href") == server.url
 
 
 @doors

@@ -32,6 +32,8 @@ const element = (id) => document.getElementById(id);
 // kept in this page's memory alone, to get another cookie when that one is over.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token) history.replaceState(null, "", location.pathname);
+// A link that is pasted into a tab with this page changes only what stands behind the #: nothing is loaded again.
+window.addEventListener("hashchange", () => location.hash.includes("token=") && location.reload());
 
 const voice = new LocalVoice({ audio: element("voice"), token });
 const pace = new Pace();
