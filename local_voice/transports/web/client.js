@@ -24,8 +24,9 @@ const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000
 const now = () => performance.now() / 1000;
 
 // Events, each with its facts in `detail`:
-//   state    { state, word }   idle, connecting, listening, hearing, thinking, speaking, paused, muted, busy,
-//                              lost, warming, unreachable, locked, or what a newer server says
+//   state    { state, word }   idle, connecting, listening, writing (as listening, without a microphone),
+//                              hearing, thinking, speaking, paused, muted, busy, lost, warming, unreachable,
+//                              locked, or what a newer server says
 //   caption  { role, turn, text, final, interrupted, connection }
 //   timing   { turn, seconds, delay, connection }
 //   trouble  { sentence }      what went wrong and what helps; empty when that is over
@@ -64,6 +65,11 @@ export class LocalVoice extends EventTarget {
     return this.#run?.link?.open === true;
   }
 
+  // Whether it has a microphone: one that was begun by writing has none until `listen`.
+  get listens() {
+    return this.#run?.listen === true;
+  }
+
   get interruptible() {
     return this.connected && this.#said !== "listening";
   }
@@ -95,8 +101,13 @@ export class LocalVoice extends EventTarget {
     this.#end("idle", sentence);
   }
 
+  // Open the microphone in a conversation that was begun without one.
+  async listen() {
+    if (this.#run && !this.listens) await this.#openMicrophone(this.#run);
+  }
+
   mute(muted) {
-    if (!this.#run) return;
+    if (!this.listens) return;
     this.muted = muted;
     this.#applyMute();
     this.#show();
@@ -133,20 +144,7 @@ export class LocalVoice extends EventTarget {
       await this.#audio.setSinkId(speaker ?? "").catch(() => this.#trouble("That loudspeaker can’t be used."));
     }
     const run = this.#run;
-    if (run?.microphone && run.listen && (microphone ?? "") !== (before.microphone ?? "")) {
-      try {
-        const fresh = await openMicrophone(microphone);
-        if (this.#run !== run) return fresh.getTracks().forEach((track) => track.stop());
-        for (const track of run.microphone.getTracks()) track.stop();
-        run.microphone = fresh;
-        this.#watchMicrophone(run);
-        await run.link?.peer.getSenders()[0]?.replaceTrack(fresh.getAudioTracks()[0]);
-        run.link?.ears?.listen(fresh);
-        this.#applyMute();
-      } catch (error) {
-        this.#trouble(error.message);
-      }
-    }
+    if (run?.microphone && run.listen && (microphone ?? "") !== (before.microphone ?? "")) await this.#openMicrophone(run);
   }
 
   // How loud both sides are at this moment, 0 to 1.
@@ -258,7 +256,7 @@ export class LocalVoice extends EventTarget {
         this.#said = "listening";
         this.#trouble(link.blocked ?? "");
         this.#show();
-        this.#send({ ...hello(run.microphone.getAudioTracks()[0]), ...(run.listen ? {} : { echo_cancellation: true }) });
+        this.#sayHello(run);
         if (this.#choices.mode) this.#send({ type: "mode", name: this.#choices.mode });
         this.#ping(run, link);
         link.playback.report(
@@ -323,7 +321,8 @@ export class LocalVoice extends EventTarget {
   }
 
   #show() {
-    if (this.connected) this.#to(this.muted && QUIET_STATES.includes(this.#said) ? "muted" : this.#said);
+    const quiet = QUIET_STATES.includes(this.#said);
+    if (this.connected) this.#to(quiet && this.muted ? "muted" : quiet && !this.listens ? "writing" : this.#said);
     else if (this.#run) this.#to(this.state);
   }
 
@@ -341,6 +340,29 @@ export class LocalVoice extends EventTarget {
     if (channel?.readyState !== "open") return;
     channel.send(JSON.stringify(message));
     if (!["ping", "played"].includes(message.type)) this.#log("page", message);
+  }
+
+  #sayHello(run) {
+    // There is no echo in a microphone that hears nothing.
+    this.#send({ ...hello(run.microphone.getAudioTracks()[0]), ...(run.listen ? {} : { echo_cancellation: true }) });
+  }
+
+  // The chosen microphone takes the place of what the conversation has; the same call goes on.
+  async #openMicrophone(run) {
+    try {
+      const fresh = await openMicrophone(this.#choices.microphone);
+      if (this.#run !== run) return fresh.getTracks().forEach((track) => track.stop());
+      for (const track of run.microphone?.getTracks() ?? []) track.stop();
+      Object.assign(run, { microphone: fresh, listen: true });
+      this.#watchMicrophone(run);
+      this.#applyMute();
+      await run.link?.peer.getSenders()[0]?.replaceTrack(fresh.getAudioTracks()[0]);
+      run.link?.ears?.listen(fresh);
+      this.#sayHello(run);
+      this.#show();
+    } catch (error) {
+      this.#trouble(error.message);
+    }
   }
 
   #watchMicrophone(run) {

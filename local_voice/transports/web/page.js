@@ -10,6 +10,7 @@ const STATES = {
   idle: "Ready",
   connecting: "Connecting",
   listening: "Listening",
+  writing: "Writing",
   hearing: "Hearing you",
   thinking: "Thinking",
   speaking: "Speaking",
@@ -19,7 +20,7 @@ const STATES = {
   lost: "Connection lost",
   locked: "Locked",
 };
-const ICONS = ["listening", "hearing", "thinking", "speaking", "paused", "muted", "busy", "lost", "locked"];
+const ICONS = ["listening", "writing", "hearing", "thinking", "speaking", "paused", "muted", "busy", "lost", "locked"];
 const NAMES = { user: "You", assistant: "Assistant" };
 const MOST_CAPTIONS = 200;
 const MOST_MESSAGES = 20_000;
@@ -55,9 +56,10 @@ function icon(id, name) {
 }
 
 function show({ state, word }) {
-  const { live, connected } = voice;
+  const { live, connected, listens } = voice;
   document.body.dataset.state = state;
   document.body.dataset.live = live;
+  document.body.dataset.listens = listens;
   const text = word ?? label(state);
   element("recorded").hidden = !voice.recorded;
   if (element("state-text").textContent !== text) element("state-text").textContent = text;
@@ -66,12 +68,14 @@ function show({ state, word }) {
   icon("talk-icon", live ? "end" : "mic");
   element("talk").disabled = !live && ["warming", "unreachable", "locked"].includes(state);
   element("mute").disabled = !live;
+  // Who began by writing has no microphone to mute, but may want one.
   element("mute").dataset.muted = voice.muted;
-  element("mute").setAttribute("aria-pressed", voice.muted);
-  element("mute").lastElementChild.textContent = voice.muted ? "Unmute" : "Mute";
+  if (listens) element("mute").setAttribute("aria-pressed", voice.muted);
+  else element("mute").removeAttribute("aria-pressed");
+  element("mute").lastElementChild.textContent = live && !listens ? "Talk" : voice.muted ? "Unmute" : "Mute";
   icon("mute-icon", voice.muted ? "muted" : "mic");
   element("interrupt").disabled = !voice.interruptible;
-  element("hold").hidden = !live || voice.mode !== "push_to_talk";
+  element("hold").hidden = !listens || voice.mode !== "push_to_talk";
   element("hold").disabled = !connected;
   element("hold").textContent = voice.holding ? "Listening to you" : "Hold to talk";
   element("hold").dataset.held = voice.holding;
@@ -277,16 +281,16 @@ async function listDevices() {
 // ---- what the user presses -----------------------------------------------------------------------------
 
 element("talk").addEventListener("click", () => (voice.live ? voice.hangUp() : voice.start()));
-element("mute").addEventListener("click", () => voice.mute(!voice.muted));
+element("mute").addEventListener("click", () => (voice.listens ? voice.mute(!voice.muted) : voice.listen()));
 element("interrupt").addEventListener("click", () => voice.interrupt());
 element("settings").addEventListener("click", () => listDevices().then(() => element("choices").showModal()));
 for (const id of [...CHOICES, "announce"]) element(id).addEventListener("change", keepChoices);
 element("new").addEventListener("click", () => {
-  const talking = voice.live;
+  const { live, listens } = voice;
   voice.hangUp();
   clear();
   show(voice);
-  if (talking) voice.start();
+  if (live) voice.start({ listen: listens }); // whoever writes is not to be heard all at once
   else element("talk").focus();
 });
 const stamp = () => new Date().toISOString().slice(0, 16).replace(/[T:]/g, "-");
@@ -306,7 +310,7 @@ element("write").addEventListener("submit", (event) => {
 
 // Space belongs to a button that has the keyboard's focus; everywhere else it is the talk key.
 const isTalkKey = (event) =>
-  voice.live &&
+  voice.listens &&
   voice.mode === "push_to_talk" &&
   event.code === "Space" &&
   !element("choices").open &&

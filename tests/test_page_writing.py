@@ -1,0 +1,57 @@
+"""Who writes: no microphone until they ask for one, and no written word is lost."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from browser import open_page
+from test_page import Script, serving, until
+
+from local_voice.stages import Caption, Status
+
+doors = pytest.mark.doors
+COUNT_MICROPHONES = """() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.microphones = 0;
+    navigator.mediaDevices.getUserMedia = (what) => { window.microphones++; return open(what); };
+}"""
+
+
+@doors
+async def test_who_begins_by_writing_is_heard_only_after_asking_for_it():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        await page.wait_for_state("idle")
+        await page.page.evaluate(COUNT_MICROPHONES)
+        left, meter = page.page.locator("#mute"), page.page.locator(".meter[data-side=user]")
+        await page.write("Hello there")
+        await page.wait_for_state("writing")
+        script.transport.notify(Caption("user", 1, "Hello there", final=True))
+        await page.wait_for_caption("user", "Hello there")
+        assert (await left.inner_text(), await meter.is_visible()) == ("Talk", False)
+        await page.page.evaluate("document.activeElement.blur()")
+        await page.page.keyboard.press("m")
+        assert await page.state() == "writing", "there is nothing to mute"
+
+        first = script.transport
+        script.open.clear()
+        await page.page.locator("#new").click()
+        await asyncio.wait_for(script.open.wait(), 15.0)
+        await page.wait_for_state("writing")
+        assert script.transport is not first
+        assert await page.captions() == []
+        assert await page.page.evaluate("window.microphones") == 0
+
+        second = script.transport
+        script.transport.notify(Status("speaking"))
+        await page.wait_for_state("speaking")
+        await left.click()
+        await until(lambda: np.abs(script.heard(2.0)).max() > 0.02)
+        assert await page.state() == "speaking"
+        script.transport.notify(Status("listening"))
+        await page.wait_for_state("listening")
+        assert script.transport is second, "the same call goes on"
+        assert (await left.inner_text(), await meter.is_visible()) == ("Mute", True)
+        await page.mute()
+        assert await page.state() == "muted"
+        assert page.console == []
