@@ -50,11 +50,14 @@ def _ask(url: str, token: str) -> tuple[int, dict[str, object]]:
         return 0, {"error": "the address has to begin with http:// or https://"}
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     context = ssl.create_default_context()
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
     if is_local(urlsplit(url).hostname or ""):
-        # A certificate that was made here vouches for nothing on the way to ourselves.
+        # On the way to ourselves a certificate that was made here vouches for nothing, and a proxy of the
+        # environment would look for us on its own machine.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        handlers.append(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=SECONDS) as answer:
             return answer.status, _facts(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, _facts(error.read())

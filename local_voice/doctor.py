@@ -13,6 +13,7 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -275,23 +276,28 @@ def check_port(host: str, port: int) -> Finding:
         if error.errno == errno.EADDRNOTAVAIL:
             found = f"{host} is no address of this machine"
             return Finding(subject, "bad", found, "Choose --server.host 127.0.0.1")
-        if error.errno == errno.EADDRINUSE and is_ours(host, port):
-            found = "local-voice is already serving there"
-            return Finding(subject, "warn", found, f"Open http://{host}:{port}/")
+        if error.errno == errno.EADDRINUSE and (ours := our_address(host, port)):
+            return Finding(subject, "warn", "local-voice is already serving there", f"Open {ours}")
         mend = f"Stop the program that has it (ss -ltnp 'sport = :{port}'), or choose --server.port"
         return Finding(subject, "bad", error.strerror or str(error), mend)
 
 
-def is_ours(host: str, port: int) -> bool:
-    """Does the program on this port answer as `local-voice serve` does?"""
-    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/healthz")
-        return b'"ok"' in connection.getresponse().read(200)
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def our_address(host: str, port: int) -> str:
+    """Where the program on this port answers as `local-voice serve` does; empty where it does not."""
+    unchecked = ssl._create_unverified_context()  # it is asked who it is, and told nothing
+    for scheme, connection in (
+        ("http", http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)),
+        ("https", http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=unchecked)),
+    ):
+        try:
+            connection.request("GET", "/healthz")
+            if b'"locked"' in connection.getresponse().read(1000):
+                return f"{scheme}://{host}:{port}/"
+        except (OSError, http.client.HTTPException):
+            continue
+        finally:
+            connection.close()
+    return ""
 
 
 def addresses() -> list[str]:

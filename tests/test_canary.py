@@ -119,7 +119,8 @@ async def examined(server: Server, token: str = "") -> dict[str, tuple[str, str]
 
 
 @doors
-async def test_doctor_asks_a_server_whether_it_converses():
+async def test_doctor_asks_a_server_whether_it_converses(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy can't reach what is on this machine
     async with serving({"ok": True, "heard": "What is", "answered": "Paris.", "seconds": 2.5}) as server:
         found = await examined(server)
         assert found["canary turn"] == ("ok", "heard “What is” and answered in 2.5 s")

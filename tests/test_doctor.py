@@ -1,17 +1,17 @@
 """What the doctor says of machines that are well, ill, or not there at all."""
 
-import http.server
+import asyncio
 import json
 import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from local_voice import cli, doctor, terminal
 from local_voice.doctor import GIB, Finding, Gpu
-from local_voice.settings import LlmSettings, Settings, SttSettings
+from local_voice.server import Server
+from local_voice.settings import LlmSettings, ServerSettings, Settings, SttSettings
 from local_voice.settings_sources import load
 
 CPU = Settings()
@@ -186,26 +186,15 @@ def test_a_host_that_is_not_this_machine_is_bad(monkeypatch):
     assert doctor.check_port("no.such.host.invalid", 8765).status == "bad"
 
 
-class Healthy(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = json.dumps({"ok": True}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
-def test_a_port_on_which_we_already_serve_is_only_a_warning():
-    with http.server.HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        finding = doctor.check_port("127.0.0.1", server.server_port)
-        server.shutdown()
-        thread.join()
-    assert (finding.status, finding.found) == ("warn", "local-voice is already serving there")
+@pytest.mark.doors
+@pytest.mark.parametrize(("tls", "scheme"), [("off", "http"), ("self-signed", "https")])
+async def test_a_port_on_which_we_already_serve_is_only_a_warning(tls, scheme, monkeypatch, tmp_path):
+    monkeypatch.setattr("local_voice.certificates.user_data_path", lambda name: tmp_path)
+    settings = ServerSettings(port=0, tls=tls)
+    async with Server(lambda transport: asyncio.sleep(0), lambda: "loading", settings) as server:
+        finding = await asyncio.to_thread(doctor.check_port, "127.0.0.1", server.port)
+        assert (finding.status, finding.found) == ("warn", "local-voice is already serving there")
+        assert finding.mend == f"Open {scheme}://127.0.0.1:{server.port}/"
 
 
 @pytest.mark.parametrize(("found", "status"), [(["192.0.2.2"], "ok"), ([], "warn")])

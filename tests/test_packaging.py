@@ -131,6 +131,8 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
 
 @pytest.mark.doors
 async def test_the_health_check_of_the_images_knows_a_living_server_from_none(monkeypatch, tmp_path):
+    for proxy in ("http_proxy", "https_proxy"):  # as Docker sets them in every container behind one
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
     monkeypatch.setattr("local_voice.certificates.user_data_path", lambda name: tmp_path)
 
     async def healthy(port: int) -> int | None:
