@@ -222,8 +222,10 @@ async def test_writing_works_in_a_conversation_and_without_a_microphone(tmp_path
         assert "Or write your message below." in await page.error()
         await page.write("  What time is it?  ")
         await until(lambda: script.controls == [Typed("What time is it?")])
+        script.transport.notify(Caption("user", 1, "What time is it?", final=True))
         await page.write("And where?")
         await until(lambda: script.controls[1:] == [Typed("And where?")])
+        script.transport.notify(Caption("user", 2, "And where?", final=True))
         assert await page.error() == ""
         await until(lambda: len(script.received) > 50)
         assert np.abs(script.heard(1.0)).max() < 0.001

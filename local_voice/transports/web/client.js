@@ -13,15 +13,19 @@ import { Playback, hello } from "./playback.js";
 
 const QUIET_STATES = ["listening", "hearing"]; // in all others the assistant has, or is about to have, the word
 const LONGEST_STATE = 40;
+const LONGEST_TEXT = 1000;
 const PING_SECONDS = 1;
 const SILENT_SERVER_SECONDS = 4;
 const CONNECT_SECONDS = 15;
 const RETURN_SECONDS = 30; // so long the server keeps a conversation whose connection broke
 const STEADY_SECONDS = 10; // a connection that lasted so long was a good one
 const MOST_BREAKS = 5;
+const RECEIPT_SECONDS = 5; // what was written is shown as a caption by then, or was not taken
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 const now = () => performance.now() / 1000;
+// Words alone: the server shows no control characters, and one space for many.
+const plain = (text) => text.replace(/[\p{C}\p{Z}]+/gu, " ").trim();
 
 // Events, each with its facts in `detail`:
 //   state    { state, word }   idle, connecting, listening, writing (as listening, without a microphone),
@@ -33,6 +37,7 @@ const now = () => performance.now() / 1000;
 //   voices   { names, voice }  who can speak, the server's own first; who is chosen, "" for that one
 //   message  { at, from, message }  everything said over the data channel, but for the pulse
 //   broken, back { resumed }   the connection is gone; there is another one
+//   unheard  { texts }         written by `say`, but lost with their connection or refused: to be written again
 export class LocalVoice extends EventTarget {
   muted = false;
   holding = false;
@@ -128,7 +133,11 @@ export class LocalVoice extends EventTarget {
   // Write instead of speaking. False: there is no connection to say it over.
   say(text) {
     if (!this.connected || text.trim() === "") return false;
-    this.#send({ type: "say", text: text.trim().slice(0, 1000) });
+    const link = this.#run.link;
+    const written = { text: text.trim().slice(0, LONGEST_TEXT) };
+    link.written.push(written);
+    this.#send({ type: "say", text: written.text });
+    sleep(RECEIPT_SECONDS).then(() => link.open && this.#giveBack(link, [written]));
     return true;
   }
 
@@ -201,7 +210,7 @@ export class LocalVoice extends EventTarget {
       iceServers: this.#door.iceServers,
       iceTransportPolicy: this.#door.relay ? "relay" : "all",
     });
-    const link = (run.link = { peer, number: ++this.#connections, heard: now(), open: false });
+    const link = (run.link = { peer, number: ++this.#connections, heard: now(), open: false, written: [] });
     try {
       const opened = this.#prepare(run, link);
       opened.catch(() => {}); // it is waited for below, once there is an answer
@@ -280,7 +289,7 @@ export class LocalVoice extends EventTarget {
     if (message.type !== "pong") this.#log("server", message);
     if (message.type === "caption") {
       if (message.role === "user" && message.text && this.state === "paused") this.#to("hearing");
-      if (message.role === "user" && message.final) this.#trouble(link.blocked ?? ""); // what failed before works again
+      if (message.role === "user" && message.final) this.#userSaid(link, message.text);
       this.#tell("caption", { ...message, connection: link.number });
     } else if (message.type === "timing") {
       this.#tell("timing", { ...message, delay: link.delay ?? 0, connection: link.number });
@@ -302,6 +311,20 @@ export class LocalVoice extends EventTarget {
     } else if (message.type === "bye") {
       this.#lose(this.#run, link, `The assistant hung up: ${message.reason}.`);
     }
+  }
+
+  #userSaid(link, text) {
+    this.#trouble(link.blocked ?? ""); // what failed before works again
+    // Messages arrive in their order, so those that were written before this one have arrived too.
+    const taken = link.written.findIndex((one) => plain(one.text) === plain(text));
+    link.written.splice(0, taken + 1);
+  }
+
+  // Whoever wrote what the server has not shown has it back. It is not sent again: perhaps it was heard.
+  #giveBack(link, written) {
+    const texts = link.written.filter((one) => written.includes(one)).map((one) => one.text);
+    link.written = link.written.filter((one) => !written.includes(one));
+    if (texts.length) this.#tell("unheard", { texts });
   }
 
   // The first time on a connection the server tells what it has, later what has come of a choice.
@@ -389,6 +412,7 @@ export class LocalVoice extends EventTarget {
     this.holding = false;
     run.breaks = now() - link.since > STEADY_SECONDS ? 1 : run.breaks + 1;
     this.#tell("broken", {});
+    this.#giveBack(link, link.written);
     this.#trouble(`${sentence} Trying to bring it back.`);
     this.#to("lost", "Reconnecting");
     let until = now() + RETURN_SECONDS;

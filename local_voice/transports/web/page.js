@@ -40,7 +40,7 @@ const voice = new LocalVoice({ audio: element("voice"), token });
 const pace = new Pace();
 let messages = []; // for the trace
 let timings = new Map(); // of replies of which no word has been heard yet
-let unsent = []; // written before there was a connection
+const unsent = []; // written before there was a connection
 
 // ---- what is going on ----------------------------------------------------------------------------------
 
@@ -90,11 +90,12 @@ function show({ state, word }) {
     );
   }
   while (connected && unsent.length && voice.say(unsent[0])) unsent.shift();
-  if (!live && unsent.length) {
-    // There is nobody to say it to any more: whoever wrote it has it back.
-    element("text").value = [...unsent, element("text").value].join(" ").trim();
-    unsent = [];
-  }
+  if (!live) giveBack(unsent.splice(0)); // there is nobody to say it to any more
+}
+
+// Whoever wrote what was not heard has it back in the field.
+function giveBack(texts) {
+  if (texts.length) element("text").value = [...texts, element("text").value].join(" ").trim();
 }
 
 function complain(sentence) {
@@ -354,7 +355,16 @@ for (const button of document.querySelectorAll("#controls button")) {
 
 // ---- what the conversation tells -----------------------------------------------------------------------
 
-const told = { state: show, trouble: ({ sentence }) => complain(sentence), caption, timing, broken, back, voices: listVoices };
+const told = {
+  state: show,
+  trouble: ({ sentence }) => complain(sentence),
+  caption,
+  timing,
+  broken,
+  back,
+  voices: listVoices,
+  unheard: ({ texts }) => giveBack(texts),
+};
 for (const [name, take] of Object.entries(told)) voice.addEventListener(name, ({ detail }) => take(detail));
 voice.addEventListener("message", ({ detail }) => {
   messages.push(detail);
