@@ -19,6 +19,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_urldispatcher import SystemRoute, UrlMappingMatchInfo
 
 from local_voice.access import COOKIE_SECONDS, Lock, client_address, host_allowed, is_local, origin_allowed
+from local_voice.certificates import own_names
 from local_voice.metrics import Refusal
 from local_voice.rate_limit import RateLimit
 from local_voice.settings import ServerSettings
@@ -98,6 +99,9 @@ class Gate:
         self._clock = clock
         self._wall = wall
         rate = settings.requests_per_minute / 60
+        # From elsewhere people come by the names that the certificate is made for, and need the token.
+        elsewhere = not is_local(settings.host)
+        self._names = (*settings.allowed_hosts, *(own_names(settings) if elsewhere else ()))
         self._limit = RateLimit(rate, settings.requests_per_minute / 2)
 
     @property
@@ -143,7 +147,7 @@ class Gate:
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         request[ADDRESS] = client_address(request.remote or "", forwarded, settings.proxies)
         self._take(request, 1.0)
-        if not host_allowed(_host(request), settings.host, settings.allowed_hosts):
+        if not host_allowed(_host(request), settings.host, self._names):
             raise RefusalError(
                 421,
                 "This server answers only to localhost, an IP address or its own names; server.allowed_hosts "

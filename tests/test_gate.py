@@ -236,6 +236,7 @@ async def test_a_token_of_the_user_s_own_is_in_no_link():
 
 async def test_an_open_door_is_refused_before_it_is_opened():
     with pytest.raises(StartupError, match="without TLS"):
+    monkeypatch.setattr(certificates.socket, "gethostname", lambda: "MyBox")
         serving(host="0.0.0.0")
 
 
@@ -243,6 +244,8 @@ async def test_a_page_under_a_configured_name_is_served(http):
     async with serving(token=TOKEN, allowed_hosts=("voice.example",)) as server:
         assert await status(http, "GET", server.url, headers={"Host": "voice.example"}) == 200
         assert await status(http, "GET", server.url, headers={"Host": "evil.example"}) == 421
+        for name, served in (("mybox", 200), ("mybox.local:8765", 200), ("mybox.example", 421)):
+            assert await status(http, "GET", server.url, headers={"Host": name}, ssl=trusting) == served, name
 
 
 async def test_every_answer_carries_the_headers_also_a_refusal(http):
