@@ -146,6 +146,9 @@ class Gate:
         # HAProxy adds a line of its own behind the client's; only together they are the list of hops.
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         request[ADDRESS] = client_address(request.remote or "", forwarded, settings.proxies)
+        # Before anything is charged: the page that a user visits shares their address, and would lock it out.
+        if self._foreign(request) and not _opens_a_tab(request):
+            raise RefusalError(403, "This is given only to this server's own page.", "origin")
         self._take(request, 1.0)
         if not host_allowed(_host(request), settings.host, self._names):
             raise RefusalError(
@@ -188,14 +191,18 @@ class Gate:
 
     def require_own_page(self, request: web.Request) -> None:
         """A post has to be JSON, from our page or from a program: a form of another page can't be that."""
-        foreign = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
         allowed = origin_allowed(
             request.headers.get("Origin"), _host(request), self._settings.allowed_origins
         )
-        if not allowed or (foreign and not self._embeds(request)):
+        if not allowed or self._foreign(request):
             raise RefusalError(403, "This is taken only from this server's own page.", "origin")
         if request.content_type != "application/json":
             raise RefusalError(415, "Send it as application/json.", "request")
+
+    def _foreign(self, request: web.Request) -> bool:
+        """Whether the browser says that a page of another site asks, one that may not talk here."""
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        return site not in ("same-origin", "none") and not self._embeds(request)
 
     def _embeds(self, request: web.Request) -> bool:
         """Whether a page of another site asks that may do so."""
@@ -268,6 +275,13 @@ class Gate:
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = 'Bearer realm="local-voice"'
         return response
+
+
+def _opens_a_tab(request: web.Request) -> bool:
+    """Whether somebody follows a link to here; a frame, an image or a script of another page is not that."""
+    headers = request.headers
+    navigates = headers.get("Sec-Fetch-Mode") == "navigate"
+    return request.method == "GET" and navigates and headers.get("Sec-Fetch-Dest") == "document"
 
 
 def _host(request: web.Request) -> str:

@@ -160,6 +160,29 @@ async def test_other_pages_may_not_post_even_with_the_token(http, headers):
             assert await status(http, "POST", url, json=body, headers={**BEARER, **headers}) == 403
 
 
+async def test_a_page_of_another_site_may_link_here_and_neither_costs_nor_starts_anything(http):
+    turns = []
+
+    async def canary():
+        turns.append(1)
+        return {"ok": True}
+
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    frame = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    settings = ServerSettings(port=0, requests_per_minute=60)
+    async with Server(listen, lambda: "", settings, canary=canary) as server:
+        for path in ("canary", "metrics", "client.js", "offer") * 10:
+            for headers in (image, frame):
+                assert await status(http, "GET", f"{server.url}{path}", headers=headers) == 403
+        assert not turns
+        assert await status(http, "GET", server.url, headers=link) == 200
+        assert await status(http, "POST", server.url, headers=link, data={"a": "form"}) == 403
+        assert await status(http, "POST", f"{server.url}offer", json=OFFER, headers=own) == 400, "let in"
+        assert await status(http, "GET", f"{server.url}canary") == 200
+
+
 async def test_too_many_requests_are_refused_until_the_bucket_has_filled_a_little(http):
     async with serving(requests_per_minute=60) as server:
         got = [await status(http, "GET", f"{server.url}healthz") for _ in range(31)]
@@ -213,6 +236,7 @@ async def test_an_address_that_others_can_reach_has_tls_and_a_token_that_is_show
 ):
     monkeypatch.setattr(certificates, "user_data_path", lambda name: tmp_path)
     monkeypatch.setattr(door, "own_address", lambda: "192.0.2.7")
+    monkeypatch.setattr(certificates.socket, "gethostname", lambda: "MyBox")
     async with serving(host="0.0.0.0", tls="self-signed") as server:
         assert server.url == f"https://localhost:{server.port}/"
         link, _, token = server.invitation.partition("#token=")
@@ -220,6 +244,8 @@ async def test_an_address_that_others_can_reach_has_tls_and_a_token_that_is_show
         assert len(server.fingerprint) == 95
         trusting = ssl.create_default_context(cafile=str(tmp_path / certificates.FILE))
         assert await status(http, "GET", server.url, ssl=trusting) == 200
+        for name, served in (("mybox", 200), ("mybox.local:8765", 200), ("mybox.example", 421)):
+            assert await status(http, "GET", server.url, headers={"Host": name}, ssl=trusting) == served, name
         assert await status(http, "POST", f"{server.url}offer", json=OFFER, ssl=trusting) == 401
         async with http.post(f"{server.url}token", json={"token": token}, ssl=trusting) as response:
             assert response.status == 204
@@ -236,7 +262,6 @@ async def test_a_token_of_the_user_s_own_is_in_no_link():
 
 async def test_an_open_door_is_refused_before_it_is_opened():
     with pytest.raises(StartupError, match="without TLS"):
-    monkeypatch.setattr(certificates.socket, "gethostname", lambda: "MyBox")
         serving(host="0.0.0.0")
 
 
@@ -244,8 +269,6 @@ async def test_a_page_under_a_configured_name_is_served(http):
     async with serving(token=TOKEN, allowed_hosts=("voice.example",)) as server:
         assert await status(http, "GET", server.url, headers={"Host": "voice.example"}) == 200
         assert await status(http, "GET", server.url, headers={"Host": "evil.example"}) == 421
-        for name, served in (("mybox", 200), ("mybox.local:8765", 200), ("mybox.example", 421)):
-            assert await status(http, "GET", server.url, headers={"Host": name}, ssl=trusting) == served, name
 
 
 async def test_every_answer_carries_the_headers_also_a_refusal(http):
