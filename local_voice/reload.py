@@ -21,6 +21,10 @@ LIVE: dict[str, frozenset[str] | None] = {
             "drain_seconds",
             "log_conversations",
             "ice_servers",
+            "turn_secret",
+            "turn_user",
+            "turn_password",
+            "relay_only",
             "echo_cancellation",
         }
     ),

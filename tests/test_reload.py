@@ -12,6 +12,7 @@ from local_voice.reload import LIVE, SETTLED, merged
 from local_voice.server import Server
 from local_voice.settings import LlmSettings, ServerSettings, Settings, SttSettings, TurnSettings
 from local_voice.settings_sources import SettingsError
+from local_voice.transports.ice import check_ice
 
 
 def test_what_a_conversation_asks_for_changes_and_what_was_loaded_stays():
@@ -30,6 +31,17 @@ def test_what_a_conversation_asks_for_changes_and_what_was_loaded_stays():
     assert (found.llm.system_prompt, found.llm.temperature) == ("Be brief.", old.llm.temperature)
     assert merged(old, Settings()) == (old, [], [])
     assert merged(old, Settings(profile="cuda"))[2] == ["profile"]
+
+
+def test_a_turn_server_comes_with_its_secret_and_a_new_secret_counts_at_once():
+    old = Settings()
+    turn = ServerSettings(ice_servers=("turn:turn.example:3478",), turn_secret="s3cret", relay_only=True)
+    found, changed, waiting = merged(old, Settings(server=turn))
+    assert sorted(changed) == ["server.ice_servers", "server.relay_only", "server.turn_secret"]
+    assert waiting == []
+    check_ice(found.server)
+    rotated = Settings(server=turn.model_copy(update={"turn_secret": "another"}))
+    assert merged(found, rotated)[0].server.turn_secret == "another"
 
 
 def test_all_that_is_called_live_or_settled_is_a_setting():
