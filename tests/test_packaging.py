@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -147,3 +148,10 @@ async def test_the_health_check_of_the_images_knows_a_living_server_from_none(mo
         ) as server:
             assert await healthy(server.port) == 0
     assert await healthy(server.port) == 1
+
+
+def test_the_drop_in_for_a_gpu_names_its_devices_as_the_driver_does():
+    """Since driver 550; older ones said nvidia-frontend."""
+    allowed = re.findall(r"^DeviceAllow=char-(\S+) rw$", (PACKAGING / "README.md").read_text(), re.MULTILINE)
+    for name in ("nvidia", "nvidiactl", "nvidia-uvm"):
+        assert any(fnmatch(name, pattern) for pattern in allowed), name
