@@ -51,6 +51,7 @@ export class LocalVoice extends EventTarget {
   #run = null; // the conversation that the user wants: { microphone, link, name, ... }
   #connections = 0;
   #said = "listening"; // the state that the server told last
+  #pressed = false; // the talk key, also while there is nobody to tell
   #ears = null;
 
   // server: its address, by default where this module came from. token: a pass, or a function that fetches
@@ -83,7 +84,7 @@ export class LocalVoice extends EventTarget {
   async start({ listen = true } = {}) {
     if (this.#run) return;
     const run = (this.#run = { listen, name: "", breaks: 0 });
-    this.muted = this.holding = false;
+    this.muted = this.holding = this.#pressed = false;
     this.#trouble("");
     this.#to("connecting");
     try {
@@ -122,12 +123,10 @@ export class LocalVoice extends EventTarget {
     if (this.interruptible) this.#send({ type: "interrupt" });
   }
 
-  // Press the talk key, or let it go.
+  // Press the talk key, or let it go. One that is held while the connection comes back counts from then on.
   hold(down) {
-    if (!this.connected || this.holding === down || (down && this.mode !== "push_to_talk")) return;
-    this.holding = down;
-    this.#send({ type: "talk", down });
-    this.#show();
+    this.#pressed = down;
+    this.#talk();
   }
 
   // Write instead of speaking. False: there is no connection to say it over.
@@ -304,8 +303,7 @@ export class LocalVoice extends EventTarget {
       this.recorded = message.on === true;
       if (link.open) this.#show();
     } else if (message.type === "mode") {
-      this.mode = message.name;
-      if (link.open) this.#show();
+      this.#hearOfMode(link, message.name);
     } else if (message.type === "voices") {
       this.#hearOfVoices(link, message);
     } else if (message.type === "bye") {
@@ -325,6 +323,25 @@ export class LocalVoice extends EventTarget {
     const texts = link.written.filter((one) => written.includes(one)).map((one) => one.text);
     link.written = link.written.filter((one) => !written.includes(one));
     if (texts.length) this.#tell("unheard", { texts });
+  }
+
+  // The first time on a connection the server tells how it is set, later how turns are taken from now on.
+  #hearOfMode(link, name) {
+    const first = link.mode === undefined;
+    link.mode ??= name;
+    if (first && this.#choices.mode && this.#choices.mode !== name) return; // it has been told of the choice
+    this.mode = name;
+    this.#talk();
+    if (link.open) this.#show();
+  }
+
+  // Tell the server of the talk key, where that is news to it.
+  #talk() {
+    const down = this.#pressed && this.mode === "push_to_talk";
+    if (!this.connected || this.holding === down) return;
+    this.holding = down;
+    this.#send({ type: "talk", down });
+    this.#show();
   }
 
   // The first time on a connection the server tells what it has, later what has come of a choice.

@@ -76,7 +76,6 @@ function show({ state, word }) {
   icon("mute-icon", voice.muted ? "muted" : "mic");
   element("interrupt").disabled = !voice.interruptible;
   element("hold").hidden = !listens || voice.mode !== "push_to_talk";
-  element("hold").disabled = !connected;
   element("hold").textContent = voice.holding ? "Listening to you" : "Hold to talk";
   element("hold").dataset.held = voice.holding;
   element("text").disabled = element("send").disabled = ["warming", "unreachable", "locked"].includes(state);
@@ -337,13 +336,16 @@ document.addEventListener("keyup", (event) => {
   voice.hold(false);
 });
 element("hold").addEventListener("pointerdown", (event) => {
+  if (event.button > 0) return; // the right one is for the menu
   event.target.setPointerCapture(event.pointerId);
   voice.hold(true);
 });
 // However the finger or the key leaves, the microphone must not stay open.
-for (const letGo of ["pointerup", "pointercancel", "lostpointercapture", "contextmenu"]) {
+for (const letGo of ["pointerup", "pointercancel", "lostpointercapture"]) {
   element("hold").addEventListener(letGo, () => voice.hold(false));
 }
+// A finger that rests for half a second means the menu to Chrome on Android, which then takes the touch for it.
+element("hold").addEventListener("contextmenu", (event) => event.preventDefault());
 window.addEventListener("blur", () => voice.hold(false));
 document.addEventListener("visibilitychange", () => document.hidden && voice.hold(false));
 window.addEventListener("pagehide", () => voice.hangUp());
