@@ -6,7 +6,7 @@ import pytest
 from browser import open_page
 from test_page import Script, serving, until
 
-from local_voice.events import PushToTalk
+from local_voice.events import ChooseMode, PushToTalk
 from local_voice.stages import Mode
 
 doors = pytest.mark.doors
@@ -46,4 +46,20 @@ async def test_the_talk_key_is_held_as_long_as_the_finger_is_down():
             await let_go()
             await until(lambda: script.controls == [DOWN, UP])
             assert await hold.inner_text() == "Hold to talk"
+        assert page.console == []
+
+
+@doors
+async def test_the_server_s_own_way_of_taking_turns_can_be_chosen_again():
+    script = Script()
+    async with serving(script) as server, open_page(server.url) as page:
+        mode, hold = page.page.locator("#mode"), page.page.locator("#hold")
+        await page.talk()
+        script.transport.notify(Mode("half_duplex"))
+        await page.page.locator("#settings").click()
+        for choice, name in (("push_to_talk", "push_to_talk"), ("", "half_duplex")):
+            await mode.select_option(choice)
+            await until(lambda: script.controls[-1:] == [ChooseMode(name)])  # noqa: B023
+            script.transport.notify(Mode(name))
+            await hold.wait_for(state="visible" if choice else "hidden")
         assert page.console == []

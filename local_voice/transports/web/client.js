@@ -147,7 +147,7 @@ export class LocalVoice extends EventTarget {
     this.#choices = { ...before, ...choices };
     const { microphone, speaker, mode, voice, speed } = this.#choices;
     if ((voice ?? "") !== (before.voice ?? "") || (speed || null) !== (before.speed || null)) this.#sendManner();
-    if (mode && mode !== before.mode && this.connected) this.#send({ type: "mode", name: mode });
+    if ((mode ?? "") !== (before.mode ?? "")) this.#sendMode(this.#run?.link);
     if ((speaker ?? "") !== (before.speaker ?? "") && this.#audio.setSinkId) {
       await this.#audio.setSinkId(speaker ?? "").catch(() => this.#trouble("That loudspeaker can’t be used."));
     }
@@ -265,7 +265,7 @@ export class LocalVoice extends EventTarget {
         this.#trouble(link.blocked ?? "");
         this.#show();
         this.#sayHello(run);
-        if (this.#choices.mode) this.#send({ type: "mode", name: this.#choices.mode });
+        this.#sendMode(link);
         this.#ping(run, link);
         link.playback.report(
           (message) => this.#send(message),
@@ -333,6 +333,12 @@ export class LocalVoice extends EventTarget {
     this.mode = name;
     this.#talk();
     if (link.open) this.#show();
+  }
+
+  // Without a choice of the user's the server's own way counts, which it tells first of all.
+  #sendMode(link) {
+    const name = this.#choices.mode || link?.mode;
+    if (name) this.#send({ type: "mode", name });
   }
 
   // Tell the server of the talk key, where that is news to it.
