@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 import wave
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,8 @@ CLOSE_SECONDS = 5.0
 """How long the end of a conversation waits for the disk."""
 TIDY_SECONDS = 60.0
 """How often the folder is looked at while somebody is recorded."""
+TIDY_IDLE_SECONDS = 3_600.0
+"""How often it is while nobody is."""
 DAY, GIB = 86_400.0, 2**30
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{4}\.(wav|jsonl)")
 """Only files named like ours are ever deleted."""
@@ -70,6 +72,18 @@ class Recorder:
         await self._worker.close()
         for files in self._open:  # whose end the disk was too slow for
             files.abandon()
+
+    async def keep_tidy(self, limits: Callable[[], RecordingSettings]) -> None:
+        """Delete what is too old or too much now and every hour, also where nobody talks; until cancelled."""
+        while True:
+            current = limits()
+            if current.folder:
+                names = [files.name for files in self._open]
+                try:
+                    await self._worker.run(tidy, _folder(current), current, self._wall(), names)
+                except Exception as error:  # the disk's, or the queue's; the next hour may be better
+                    log.error("old recordings can't be deleted: %s", error)
+            await asyncio.sleep(TIDY_IDLE_SECONDS)
 
     def record(self, transport: Transport, settings: Settings) -> Recorded:
         """The transport, recorded while the result is entered."""
@@ -214,8 +228,8 @@ class _Files:
     def __init__(self, settings: Settings, name: str, wall: Callable[[], float]) -> None:
         self._settings = settings
         self._limits = settings.recording
-        self._folder = Path(self._limits.folder).expanduser()
-        self._name = name
+        self._folder = _folder(self._limits)
+        self.name = name
         self._wall = wall
         self._stack = ExitStack()
         self._resamplers: dict[int, Resampler] = {}
@@ -228,7 +242,7 @@ class _Files:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_room()
         with ExitStack() as stack:
-            sound = self._folder / f"{self._name}.wav"
+            sound = self._folder / f"{self.name}.wav"
             trace = sound.with_suffix(".jsonl")
             for path in (sound, trace):
                 path.touch(mode=0o600)
@@ -305,7 +319,7 @@ class _Files:
     def _make_room(self) -> None:
         """Raises `OSError` where the disk is as good as full all the same."""
         self._tidied = self._wall()
-        tidy(self._folder, self._limits, self._wall(), keep=self._name)
+        tidy(self._folder, self._limits, self._wall(), keep=[self.name])
         free = shutil.disk_usage(self._folder).free / GIB
         if free < self._limits.free_gib:
             raise OSError(
@@ -313,11 +327,13 @@ class _Files:
             )
 
 
-def tidy(folder: Path, limits: RecordingSettings, now: float, keep: str) -> list[Path]:
+def tidy(folder: Path, limits: RecordingSettings, now: float, keep: Collection[str]) -> list[Path]:
     """Delete recordings that are too old and, oldest first, those beyond the folder's size; says which.
 
-    `keep`: name of the one that is being made. Other people's files are left alone.
+    `keep`: names of those that are being made. Other people's files are left alone.
     """
+    if not folder.is_dir():
+        return []  # nothing has been recorded yet
     found = sorted(
         ((path.stat(), path) for path in folder.iterdir() if NAME.fullmatch(path.name) and path.is_file()),
         key=lambda pair: pair[0].st_mtime,
@@ -326,7 +342,7 @@ def tidy(folder: Path, limits: RecordingSettings, now: float, keep: str) -> list
     gone = []
     for about, path in found:
         too_old = now - about.st_mtime > limits.max_age_days * DAY
-        if path.stem == keep or not (too_old or total > limits.max_gib * GIB):
+        if path.stem in keep or not (too_old or total > limits.max_gib * GIB):
             continue
         path.unlink(missing_ok=True)
         total -= about.st_size
@@ -334,6 +350,10 @@ def tidy(folder: Path, limits: RecordingSettings, now: float, keep: str) -> list
     if gone:
         log.info("deleted %d old recordings", len(gone))
     return gone
+
+
+def _folder(limits: RecordingSettings) -> Path:
+    return Path(limits.folder).expanduser()
 
 
 def _taken(pieces: list[Samples]) -> Samples:

@@ -86,11 +86,13 @@ async def serve(load: Callable[[], Settings], trace: Path | None) -> None:
                 memory_back.settle()
                 terminal.show_ready(progress.finish(), server.invitation)
                 systemd.tell("READY=1")
+                tidying = asyncio.create_task(recorder.keep_tidy(lambda: assistant.settings.recording))
                 try:
                     with reloading(lambda: _reload(load, assistant, server)):
                         await systemd.keep_alive()
                 finally:
                     systemd.tell("STOPPING=1")
+                    tidying.cancel()
                     await server.drain()
 
 

@@ -234,7 +234,8 @@ class RecordingSettings(Section):
     """What `serve` keeps of conversations: their sound and their words."""
 
     folder: str = ""
-    """Folder for a WAV and a trace of each conversation; empty keeps nothing. The page shows it."""
+    """Folder for a WAV and a trace of each conversation; empty keeps nothing. The page shows it. Where it is
+    emptied later, what has been recorded stays: nobody deletes it but you."""
     max_age_days: Annotated[float, Field(gt=0), Unit("days")] = 30.0
     """What is older is deleted."""
     max_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 5.0

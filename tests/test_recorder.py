@@ -194,14 +194,37 @@ def test_what_is_too_old_goes_and_other_people_s_files_stay(tmp_path):
     others = [
         put(tmp_path, name, 400) for name in ("notes.txt", "song.wav", "2023-01-01T00-00-00-0001.wav.bak")
     ]
-    assert tidy(tmp_path, RecordingSettings(max_age_days=30), WALL, keep="") == [old]
+    assert tidy(tmp_path, RecordingSettings(max_age_days=30), WALL, keep=[]) == [old]
     assert young.exists()
     assert all(path.exists() for path in others)
+
+
+async def test_what_is_too_old_goes_also_while_nobody_talks(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(room, "TIDY_IDLE_SECONDS", 0.01)
+    limits = [RecordingSettings(folder=str(tmp_path / "not yet"))]
+    async with Recorder(wall=lambda: WALL) as recorder:
+        tidying = asyncio.create_task(recorder.keep_tidy(lambda: limits[-1]))
+        await asyncio.sleep(0.05)
+        for _ in range(2):  # the old ones of now, and of an hour later
+            old = put(tmp_path, "2023-01-01T00-00-00-0001.wav", 40)
+            limits.append(RecordingSettings(folder=str(tmp_path)))  # as SIGHUP may set it
+            async with asyncio.timeout(5.0):
+                while old.exists():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        limits.append(RecordingSettings())
+        await asyncio.sleep(0.05)
+        kept = put(tmp_path, "2023-01-01T00-00-00-0001.wav", 40)
+        await asyncio.sleep(0.05)
+        assert kept.exists(), "what is there stays where nothing is recorded any more"
+        tidying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tidying
+    assert caplog.messages == []
 
 
 def test_what_is_too_much_goes_oldest_first_but_never_what_is_being_made(tmp_path):
     files = [put(tmp_path, f"2023-11-0{n}T00-00-00-000{n}.wav", 9 - n) for n in range(1, 6)]
     limits = RecordingSettings(max_gib=2_500 / GIB)
-    gone = tidy(tmp_path, limits, WALL, keep=files[0].stem)
+    gone = tidy(tmp_path, limits, WALL, keep=[files[0].stem])
     assert gone == files[1:4]
     assert files[0].exists()
