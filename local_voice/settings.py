@@ -273,7 +273,8 @@ class ServerSettings(Section):
     proxies: Texts = ()
     """Addresses of reverse proxies whose word on who asks (X-Forwarded-For) is believed."""
     requests_per_minute: Count = 600
-    """What one address may ask for; a call costs ten requests, a wrong token sixty. 0 sets no limit."""
+    """What one address may ask for; a call costs ten requests, a wrong token sixty. At least 30; 0 sets no
+    limit."""
     busy_lag_seconds: Seconds = 0.25
     """With the program late by this much for seconds on end, new conversations are refused with 503."""
     busy_jobs: Annotated[float, Field(gt=0), Unit("jobs")] = 3.0
@@ -299,6 +300,14 @@ class ServerSettings(Section):
     """Sound goes through the TURN server alone, also where there is a direct way."""
     echo_cancellation: bool = True
     """Subtract the assistant's own voice from the sound of a client that doesn't say it does so itself."""
+
+    @field_validator("requests_per_minute")
+    @classmethod
+    def _enough_for_a_call(cls, given: int) -> int:
+        """Half of it may come at once: a page with its files and its token takes 12, a call 10."""
+        if 0 < given < 30:
+            raise ValueError("fewer than 30 would let nobody in; 0 sets no limit")
+        return given
 
 
 class Settings(BaseSettings):

@@ -197,21 +197,21 @@ async def test_too_many_requests_are_refused_until_the_bucket_has_filled_a_littl
 
 async def test_a_proxy_s_clients_have_buckets_of_their_own_where_it_is_trusted(http):
     for proxies, last in ((("127.0.0.1", "::1"), 200), ((), 429)):
-        async with serving(requests_per_minute=4, proxies=proxies) as server:
+        async with serving(requests_per_minute=30, proxies=proxies) as server:
             got = [
                 await status(http, "GET", server.url, headers={"X-Forwarded-For": f"1.2.3.{n}"})
-                for n in range(4)
+                for n in range(16)
             ]
-            assert got == [200, 200, last, last]
+            assert got == [200] * 15 + [last]
 
 
 async def test_a_hop_that_a_proxy_adds_as_a_line_of_its_own_counts_and_not_what_the_client_wrote(http):
-    async with serving(requests_per_minute=4, proxies=("127.0.0.1", "::1")) as server:
+    async with serving(requests_per_minute=30, proxies=("127.0.0.1", "::1")) as server:
         got = []
-        for number in range(4):
+        for number in range(16):
             lines = [("X-Forwarded-For", f"1.2.3.{number}"), ("X-Forwarded-For", "192.0.2.9")]
             got.append(await status(http, "GET", server.url, headers=lines))
-        assert got == [200, 200, 429, 429]
+        assert got == [200] * 15 + [429]
 
 
 async def test_numbers_are_for_this_machine_or_with_the_token(http):

@@ -221,6 +221,12 @@ def test_a_settings_file_that_is_not_there_or_not_text_is_named(tmp_path):
         load(tmp_path / "binary.toml", {}, detect=lambda: "cpu", variables={}, folders=())
 
 
+def test_a_limit_that_would_let_nobody_in_is_refused():
+    assert "would let nobody in; 0 sets no limit" in complaint(flags={"server.requests_per_minute": "29"})
+    for fine in ("0", "30"):
+        read(flags={"server.requests_per_minute": fine})
+
+
 def test_settings_that_contradict_one_another_are_named_with_both_origins(tmp_path):
     said = complaint("[turn]\nlikely_seconds = 3.0\n", folder=tmp_path)
     assert f"turn.likely_seconds is 3.0 (file {tmp_path / 'mine.toml'} line 2)" in said
