@@ -64,21 +64,26 @@ async def ask(
     *,
     out: Path | None = None,
     trace: Path | None = None,
-    settings: Settings | None = None,
 ) -> list[Answer]:
     """Ask the files one after another as one conversation.
 
-    `out`: a WAV with the questions on the left and the replies on the right. `settings`: for this
-    conversation instead of the assistant's. Raises `AudioFileError`
+    `out`: a WAV with the questions on the left and the replies on the right. Raises `AudioFileError`
     before anything is asked when a file can't be read.
     """
     listener = _Listener(files)
     recording = Recording([read_wav(file) for file in files], paced=False, show=listener)
     async with recording:
-        await assistant.converse(recording, trace=trace, settings=settings)
+        await assistant.converse(recording, trace=trace, settings=_without_key(assistant.settings))
     if out is not None:
         recording.save(out)
     for answer in listener.answers:
         if not answer.heard and not answer.problem:
             answer.problem = "no speech was recognised in it"
     return listener.answers
+
+
+def _without_key(settings: Settings) -> Settings:
+    """Nobody holds a talk key while a file is played."""
+    if settings.turn.mode != "push_to_talk":
+        return settings
+    return settings.model_copy(update={"turn": settings.turn.model_copy(update={"mode": "full_duplex"})})

@@ -59,17 +59,13 @@ class Canary:
             return {"ok": False, "problem": f"it broke: {type(error).__name__}; the log says why"}
 
     async def _ask(self) -> dict[str, object]:
-        settings = self._assistant.settings
-        # Nobody holds a key here, and a wake phrase has to come first.
-        turn = settings.turn.model_copy(update={"mode": "full_duplex"})
-        wake = f"{turn.wake_phrase}. " if turn.wake_phrase else ""
+        phrase = self._assistant.settings.turn.wake_phrase
+        wake = f"{phrase}. " if phrase else ""
         sound = await self._assistant.say(wake + QUESTION)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "question.wav"
             write_wav(path, [sound.samples], sound.sample_rate)
-            (answer,) = await ask(
-                self._assistant, [path], settings=settings.model_copy(update={"turn": turn})
-            )
+            (answer,) = await ask(self._assistant, [path])
         return {
             "ok": answer.ok,
             "heard": answer.heard,

@@ -1,6 +1,7 @@
 """The canary turn: what it says when all is well, and when something is not; and `doctor --url` about it."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,12 +34,12 @@ class Voice:
 
 @pytest.fixture
 def answering(monkeypatch):
-    """Replace the turn; returns a function that says how it goes, and the settings it was asked with."""
-    asked: list[Settings] = []
+    """Replace the turn; returns a function that says how it goes, and gives the files it was asked with."""
+    asked: list[Path] = []
 
-    def so(outcome) -> list[Settings]:
-        async def ask(assistant, files, *, settings):
-            asked.append(settings)
+    def so(outcome) -> list[Path]:
+        async def ask(assistant, files):
+            asked.extend(files)
             assert files[0].is_file()
             if isinstance(outcome, Exception):
                 raise outcome
@@ -95,12 +96,11 @@ async def test_a_turn_that_fails_says_how(answering, monkeypatch, outcome, says,
     assert "canary turn failed" in caplog.text
 
 
-async def test_it_says_the_wake_phrase_and_needs_no_key(answering):
-    asked = answering(lambda path: Answer(path, heard="a", answered="b"))
-    voice = Voice(Settings(turn=TurnSettings(mode="push_to_talk", wake_phrase="computer")))
+async def test_it_says_the_wake_phrase(answering):
+    answering(lambda path: Answer(path, heard="a", answered="b"))
+    voice = Voice(Settings(turn=TurnSettings(wake_phrase="computer")))
     await Canary(voice).sing()
     assert voice.said == [f"computer. {QUESTION}"]
-    assert asked[0].turn.mode == "full_duplex"
 
 
 def serving(found=None, warming="", **settings) -> Server:
