@@ -103,6 +103,8 @@ class Server:
         self._counter = 0
         self._sessions: dict[asyncio.Task[None], WebRtcTransport] = {}
         """By their tasks, each of which has the conversation's secret name."""
+        self._earlier: dict[asyncio.Task[None], str] = {}
+        """The name before that one: where our answer to a return is lost, the browser knows no other."""
         self._resumable = Resumable()
         self._files = {path: (PAGE / name).read_text("utf-8") for path, (name, _) in FILES.items()}
         self._admission = Admission(settings, warming, waiting, self.metrics)
@@ -279,14 +281,14 @@ class Server:
         earlier = request.headers.get(CONVERSATION, "")
         before = await self._resume(earlier) if earlier else ()
         try:
-            return await self._open(request, before)
+            return await self._open(request, before, earlier)
         except BaseException:
             if before:  # it may be tried again
                 self._resumable.keep(earlier, before, time.monotonic())
             raise
 
-    async def _open(self, request: web.Request, before: tuple[Message, ...]) -> web.Response:
-        """A new conversation, or the next connection of one of which `before` was said and heard."""
+    async def _open(self, request: web.Request, before: tuple[Message, ...], earlier: str) -> web.Response:
+        """A new conversation, or the next connection of `earlier`, of which `before` was said and heard."""
         self._admission.check(self.sessions)
         self._gate.charge_for_call(request)
         sdp = await read_offer(request)
@@ -309,6 +311,9 @@ class Server:
         task = asyncio.create_task(self._session(transport, self._counter, name), name=name)
         self._sessions[task] = transport
         task.add_done_callback(self._sessions.pop)
+        if before:
+            self._earlier[task] = earlier
+            task.add_done_callback(self._earlier.pop)
         return reply({"sdp": sdp, "type": "answer", "conversation": name, "resumed": bool(before)})
 
     async def _resume(self, name: str) -> tuple[Message, ...]:
@@ -317,9 +322,11 @@ class Server:
         Its old connection may not have been given up yet: then it is now.
         """
         for task, transport in list(self._sessions.items()):
-            if task.get_name() == name:
+            if name in (task.get_name(), self._earlier.get(task)):
+                name = task.get_name()
                 await transport.close("it has connected again")
                 await asyncio.wait({task})
+                break
         return self._resumable.take(name, time.monotonic())
 
     # ---- conversations --------------------------------------------------------------------------------

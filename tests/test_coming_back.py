@@ -77,6 +77,21 @@ async def test_a_new_connection_takes_the_place_of_one_that_is_not_yet_given_up(
 
 
 @doors
+async def test_who_did_not_get_the_answer_to_their_return_comes_back_under_the_name_they_know():
+    talk = Counter()
+    async with serving(talk, max_sessions=1) as server:
+        one, unheard, two = Caller(server.url), Caller(server.url), Caller(server.url)
+        async with one:
+            await one.vanish()
+        await closed(server)
+        unheard.conversation = two.conversation = one.conversation
+        async with unheard, two:
+            assert two.resumed
+            assert server.sessions == 1
+    assert [len(before) for before in talk.before] == [0, 1, 2]
+
+
+@doors
 async def test_a_refused_return_may_be_tried_again():
     talk = Counter()
     async with serving(talk, max_sessions=1) as server:
