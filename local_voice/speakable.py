@@ -262,10 +262,13 @@ class ClauseCutter:
         return [Clause(_closed(words, ends_sentence or self.cut_off), ends_sentence or self.cut_off)]
 
     def _loops(self) -> bool:
-        """The last one to four clauses have come three times in a row (six times, if very short)."""
+        """The last one to four clauses have come four times in a row (six times, if very short).
+
+        Three times is how songs go: "We wish you a merry Christmas".
+        """
         for period in range(1, 5):
             unit = self._said[-period:]
-            times = 3 if sum(len(clause.split()) for clause in unit) > 2 else 6
+            times = 4 if sum(len(clause.split()) for clause in unit) > 2 else 6
             if len(self._said) >= times * period and self._said[-times * period :] == unit * times:
                 return True
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from local_voice.engines.inside_vllm import prefer_vnni_product, share_tokenizers
+from local_voice.engines.vllm_engine import LOOP
 from local_voice.lifeline import Lifeline
 
 torch = pytest.importorskip("torch")
@@ -90,3 +92,30 @@ def test_engines_of_a_model_share_the_tokenizers_that_were_copied_for_the_first(
     hf.maybe_make_thread_pool(again, 2)
     assert [lent.encode("good day") for lent in (first, again, third)] == [[1, 2], [1, 2], [2, 1]]
     assert not copies
+
+
+@pytest.mark.parametrize(
+    ("text", "is_loop"),
+    [
+        ("A trillion is 1,000,000,000,000, or a million millions.", False),
+        ("A quintillion is 1,000,000,000,000,000,000.", False),
+        ("One billion is 1000000000, a one with nine zeros.", False),
+        ("One third is 0.333333333333 and so on.", False),
+        ("We wish you a merry Christmas.\n" * 3 + "And a happy New Year.", False),
+        ("Baby shark, doo doo doo doo doo doo. " * 3 + "Baby shark!", False),
+        (" I am sorry." * 20, True),
+        ("no " * 60, True),
+        ("and then we go " * 20, True),
+        ("It is so. Is it not? " * 20, True),
+        ("It is a well known fact that I can help you with it. " * 6, True),
+    ],
+)
+def test_vllm_ends_a_loop_but_not_a_number_or_a_refrain(text: str, is_loop: bool) -> None:
+    from vllm.sampling_params import RepetitionDetectionParams
+    from vllm.v1.core.sched.utils import check_sequence_repetition
+
+    # As Qwen's tokenizer has it: a token for each digit, for each sign, and for each common word.
+    tokens = [hash(piece) for piece in re.findall(r" ?[A-Za-z]+|\d|[^\w\s]+\n*|\s", text)]
+    params = RepetitionDetectionParams(**LOOP)
+    ended = any(check_sequence_repetition(tokens[:end], params) for end in range(1, len(tokens) + 1))
+    assert ended == is_loop

@@ -140,7 +140,7 @@ def test_a_reply_comes_in_pieces_without_empty_ones(tmp_path: Path) -> None:
         assert fake.closed
         assert (fake.asked[-1].max_tokens, fake.asked[-1].temperature) == (50, 0.7)
         assert fake.asked[-1].output_kind == "delta"
-        assert fake.asked[-1].repetition_detection["min_count"] == 3
+        assert fake.asked[-1].repetition_detection["min_count"] == 4
         assert not fake.aborted
 
     virtual(main)

@@ -40,8 +40,9 @@ PREFILL_TOKENS: dict[Profile, int] = {"cpu": 128, "cuda": 4096}
 """Prompt tokens computed in one step, which holds up everybody's next token: 512 take 1 s on 2 cores."""
 FAIR_TOKENS = 32
 """Of a step, what each prompt gets at least where several are computed: one block; more if there is room."""
-LOOP = {"min_pattern_size": 3, "max_pattern_size": 30, "min_count": 3}
-"""Ends a reply that says the same 3 to 30 tokens three times running; 2 of 80 of a 0.5B model's did."""
+LOOP = {"min_pattern_size": 10, "max_pattern_size": 30, "min_count": 4}
+"""Ends a reply that says the same 10 to 30 tokens four times running; 2 of 80 of a 0.5B model's did. Shorter
+loops make patterns of that length too. Not fewer: a digit is a token, and a trillion has twelve zeros."""
 WATCH_SECONDS = 1.0
 """How often an idle engine's pulse is looked at."""
 RETRY_SECONDS = (0.0, 5.0, 15.0, 60.0)
