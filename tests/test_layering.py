@@ -13,6 +13,8 @@ FLOORS = (
         "transcript",
         "plain_text",
         "spoken_form",
+        "spoken_english",
+        "spoken_numbers",
         "speakable",
         "log_mel",
         "turn_words",

@@ -1,0 +1,73 @@
+"""How written English is said: "$5.99" as "5 dollars and 99 cents", "Dr." as "Doctor".
+
+Only what the voice's own pronouncer (espeak-ng) says wrongly is rewritten: it reads whole and decimal
+numbers, ordinals, capitals and plain words well. This room must not know what a clause is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from local_voice.spoken_numbers import NUMBER_RULES, Match, Rule
+
+_ABBREVIATIONS = {
+    "dr": "Doctor", "mr": "Mister", "mrs": "Missus", "ms": "Miz", "prof": "Professor", "gen": "General",
+    "sen": "Senator", "rep": "Representative", "gov": "Governor", "capt": "Captain", "lt": "Lieutenant",
+    "col": "Colonel", "sgt": "Sergeant", "rev": "Reverend", "jr": "Junior", "sr": "Senior", "mt": "Mount",
+    "e.g": "for example", "eg": "for example", "i.e": "that is", "ie": "that is", "etc": "et cetera",
+    "vs": "versus", "approx": "approximately", "inc": "Incorporated", "ltd": "Limited", "co": "Company",
+    "corp": "Corporation", "ave": "Avenue", "blvd": "Boulevard", "rd": "Road", "dept": "Department",
+    "fig": "Figure", "ph.d": "PHD", "est": "established",
+}  # fmt: skip
+"""By the lower-case letters before the full stop that marks them as abbreviations."""
+_BARE_ABBREVIATIONS = {"Dr", "Mr", "Mrs", "Ms", "Prof", "vs", "etc", "Jr", "Sr", "approx"}
+"""Those that are also written without the full stop."""
+
+
+def _dots(text: str) -> str:
+    """An address."""
+    for sign, name in ((".", "dot"), ("-", "dash"), ("_", "underscore"), ("+", "plus"), ("@", "at")):
+        text = text.replace(sign, f" {name} ")
+    return text
+
+
+def _abbreviation(m: Match) -> str:
+    stem = m["stem"].lower()
+    if stem == "st":
+        return "Saint" if re.match(r"\s+[A-Z]", m.string[m.end() :]) else "Street"
+    if stem in ("a.m", "p.m"):
+        return f"{stem[0].upper()}M"
+    if stem in ("no", "nos"):
+        return "number" if re.match(r"\s+\d", m.string[m.end() :]) else m["stem"]
+    if stem in _ABBREVIATIONS:
+        return _ABBREVIATIONS[stem]
+    return m["stem"].replace(".", "") if "." in stem else m["stem"]
+
+
+_ADDRESS_RULES: list[Rule] = [
+    (re.compile(pattern), speak)
+    for pattern, speak in (
+        (r"(?:https?://|www\.)(?:www\.)?(?P<host>[^\s/?#<>\"]*\w)(?:[/?#][^\s<>\"]*(?:\w|/))?",
+         lambda m: _dots(m["host"])),
+        (r"[\w.+-]+@\w[\w-]*(?:\.[\w-]+)+", lambda m: _dots(m[0])),
+        (r"[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]+)*\.[a-z][a-z\d]+(?:/[^\s<>\"]*(?:\w|/))?",
+         lambda m: _dots(m[0].split("/")[0])),
+    )
+]  # fmt: skip
+_WORD_RULES: list[Rule] = [
+    (re.compile(pattern), speak)
+    for pattern, speak in (
+        (r"#(?P<number>\d+)", lambda m: f"number {m['number']}"),
+        (r"#(?P<name>\w+)", lambda m: f"hashtag {m['name']}"),
+        (r"(?P<letter>[A-Z])(?P<sign>\+\+|#)",
+         lambda m: m["letter"] + (" sharp" if m["sign"] == "#" else " plus plus")),
+        (r"w/o\b", lambda m: "without"),
+        (r"w/(?=\s)", lambda m: "with"),
+        (r"and/or", lambda m: "and or"),
+        (r"(?:[:;=8xX]-?[()DPpO/|*]+|<3+)(?=\s|$)", lambda m: ""),
+        (r"(?P<stem>(?:[A-Za-z]{1,2}\.)+[A-Za-z]|[A-Za-z]+)\.(?=[\s,;:!?)]|$)", _abbreviation),
+        (rf"(?P<stem>{'|'.join(_BARE_ABBREVIATIONS)})(?=[\s,;:!?)]|$)", _abbreviation),
+    )
+]  # fmt: skip
+RULES = (*_ADDRESS_RULES, *NUMBER_RULES, *_WORD_RULES)
+"""In this order; a rule must cover a whole word, or several, up to closing punctuation."""

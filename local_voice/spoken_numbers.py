@@ -1,0 +1,198 @@
+"""How numbers in written English are said: money, dates, times, units, telephone numbers, fractions, sums.
+
+Each rule is a pattern and what is said for what it matches; num2words spells what the voice would not. This
+room must not know in which words or clauses the numbers stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from num2words import num2words
+
+Match = re.Match[str]
+Rule = tuple[re.Pattern[str], Callable[[Match], str]]
+
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_AMOUNT = rf"(?:{_NUMBER})(?:[-–](?:{_NUMBER}))?"  # noqa: RUF001
+_CURRENCIES = {
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "¥": ("yen", "yen", "sen", "sen"),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+}
+_MAGNITUDES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "bn": "billion"} | {
+    "B": "billion", "b": "billion", "T": "trillion"
+}  # fmt: skip
+_UNITS = {
+    "km/h": "kilometers per hour", "kph": "kilometers per hour", "mph": "miles per hour",
+    "m/s": "meters per second", "km": "kilometers", "m": "meters", "cm": "centimeters", "mm": "millimeters",
+    "kg": "kilograms", "g": "grams", "mg": "milligrams", "lb": "pounds", "lbs": "pounds", "oz": "ounces",
+    "ft": "feet", "mi": "miles", "L": "liters", "l": "liters", "ml": "milliliters", "mL": "milliliters",
+    "KB": "kilobytes", "kB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes",
+    "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "W": "watts",
+    "kW": "kilowatts", "kWh": "kilowatt hours", "V": "volts", "ms": "milliseconds", "s": "seconds",
+    "min": "minutes", "h": "hours", "hr": "hours", "hrs": "hours", "°C": "degrees Celsius",
+    "°F": "degrees Fahrenheit", "℃": "degrees Celsius", "℉": "degrees Fahrenheit", "°": "degrees",
+    "%": "percent", "px": "pixels",
+}  # fmt: skip
+_SINGULAR = {"feet": "foot", "hertz": "hertz", "kilohertz": "kilohertz", "megahertz": "megahertz"} | {
+    "gigahertz": "gigahertz", "percent": "percent"
+}  # fmt: skip
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
+_MONTH_BY_SHORT = {month[:3].lower(): month for month in _MONTHS}
+_FRACTIONS = {str(below): num2words(below, to="ordinal") for below in range(3, 11)} | {
+    "2": "half", "4": "quarter"
+}  # fmt: skip
+_SIGN_FRACTIONS = {"½": "a half", "⅓": "a third", "¼": "a quarter", "⅔": "2 thirds", "¾": "3 quarters"}
+_DECADES = {str(tens): num2words(10 * tens).removesuffix("y") + "ies" for tens in range(2, 10)} | {
+    "0": "hundreds", "1": "tens"
+}  # fmt: skip
+OPERATORS = {"+": "plus", "=": "equals", "<": "less than", ">": "greater than", "×": "times"} | {  # noqa: RUF001
+    "*": "times", "÷": "divided by", "−": "minus", "≈": "about", "≠": "is not", "≤": "at most",  # noqa: RUF001
+    "≥": "at least", "→": "to", "&": "and", "±": "plus or minus", "²": "squared", "³": "cubed",
+}  # fmt: skip
+
+
+def _digits(text: str) -> str:
+    return " ".join(c for c in text if c.isdecimal())
+
+
+def _amount(text: str) -> str:
+    """A number or a range of numbers."""
+    return " to ".join(part.strip() for part in re.split("[-–]", text))  # noqa: RUF001
+
+
+def _ordinal(day: str) -> str:
+    return str(num2words(int(day), to="ordinal_num"))
+
+
+def _one_or_many(amount: str, plural: str) -> str:
+    if amount != "1":
+        return plural
+    first, _, rest = plural.partition(" ")
+    singular = _SINGULAR.get(first, first.removesuffix("s"))
+    return f"{singular} {rest}".strip()
+
+
+def _year(text: str) -> str:
+    """The pronouncer reads years from 2000 on well; a hyphen would make it swallow the last word's stress."""
+    return text if int(text) >= 2000 else str(num2words(int(text), to="year")).replace("-", " ")
+
+
+def _money(m: Match) -> str:
+    one, many, cent, cents = _CURRENCIES[m["sign"] or m["after"]]
+    amount = re.sub(rf"[{_signs}]", "", m["amount"] or m["before"])
+    minus = "minus " if m["minus"] else ""
+    per = f" per {m['per']}" if m["per"] else ""
+    magnitude = _MAGNITUDES.get(m["magnitude"] or "", m["magnitude"])
+    whole, _, part = amount.partition(".")
+    if magnitude:
+        return f"{minus}{_amount(amount)} {magnitude} {many}{per}"
+    if len(part) == 2 and part.isdecimal():
+        small = f"{int(part)} {cent if int(part) == 1 else cents}"
+        if int(part) == 0:
+            return f"{minus}{whole} {one if whole == '1' else many}{per}"
+        if whole in ("", "0"):
+            return f"{minus}{small}{per}"
+        return f"{minus}{whole} {one if whole == '1' else many} and {small}{per}"
+    return f"{minus}{_amount(amount)} {one if amount == '1' else many}{per}"
+
+
+def _date(m: Match) -> str:
+    year, month, day = int(m["year"]), int(m["month"]), int(m["day"])
+    if month > 12 >= day:
+        month, day = day, month
+    if not 1 <= month <= 12 or not 1 <= day <= 31:
+        return _digits(m[0])
+    return f"{_MONTHS[month - 1]} {_ordinal(str(day))}, {_year(str(year))}"
+
+
+def _month_day(m: Match) -> str:
+    return f"{_MONTH_BY_SHORT[m['month'][:3].lower()]} {_ordinal(m['day'])}"
+
+
+def _time(m: Match) -> str:
+    hour, minute = str(int(m["hour"])), m["minute"]
+    half = f" {m['half'][0].upper()}M" if m["half"] else ""
+    if minute == "00":
+        return f"{hour}{half}" if half else f"{hour} o'clock"
+    return f"{hour} {'oh ' + minute[1] if minute[0] == '0' else minute}{half}"
+
+
+def _phone(m: Match) -> str:
+    """Digit by digit, with a comma's pause between the groups."""
+    return ", ".join(_digits(group) for group in re.findall(r"\d+", m[0]))
+
+
+def _fraction(m: Match) -> str:
+    above, below = m["above"], m["below"]
+    whole = f"{m['whole']} and " if m["whole"] else ""
+    if (above, below) in (("24", "7"), ("9", "11")):
+        return f"{above} {below}"
+    if below not in _FRACTIONS or int(above) >= int(below):
+        return f"{whole}{above} over {below}"
+    if above == "1":
+        return f"{whole}{'a' if whole or below == '2' else 'one'} {_FRACTIONS[below]}"
+    return f"{whole}{above} {_FRACTIONS[below].replace('half', 'halve')}s"
+
+
+def _quantity(m: Match) -> str:
+    amount = _amount(m["amount"])
+    unit = _one_or_many(amount, _UNITS[m["unit"]])
+    power = {"²": "square ", "^2": "square ", "³": "cubic ", "^3": "cubic "}.get(m["power"] or "", "")
+    return f"{'minus ' if m['minus'] else ''}{amount} {power}{unit}"
+
+
+def _power(m: Match) -> str:
+    power = m["power"].lstrip("^").translate(str.maketrans("²³", "23"))
+    return f"{m['base']} " + {"2": "squared", "3": "cubed"}.get(power, f"to the power of {power}")
+
+
+def _sum(m: Match) -> str:
+    return "".join(f" {OPERATORS[c]} " if c in OPERATORS else c for c in m[0])
+
+
+_units = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
+_signs = "".join(_CURRENCIES)
+_short = "|".join(f"{month[:3]}(?:t|{month[3:]})?" for month in _MONTHS)
+NUMBER_RULES: list[Rule] = [
+    (re.compile(pattern), speak)
+    for pattern, speak in (
+        (rf"(?P<minus>-)?(?:(?P<sign>[{_signs}])\s?(?P<amount>(?:{_NUMBER})(?:\s?[-–][{_signs}]?(?:{_NUMBER}))?)"  # noqa: RUF001
+         rf"|(?P<before>{_NUMBER})\s?(?P<after>[{_signs}]))"
+         r"(?:\s?(?P<magnitude>thousand|million|billion|trillion|bn|[kKmMbBT]))?(?:/(?P<per>[a-z]+))?",
+         lambda m: _money(m)),
+        (r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})", _date),
+        (r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})", _date),
+        (rf"(?P<month>{_short})\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?", _month_day),
+        (r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?:\s?(?P<half>[aApP]\.?[mM]\b\.?))?", _time),
+        (r"(?P<hour>1[0-2]|[1-9])(?P<minute>)\s?(?P<half>[aApP]\.?[mM]\b\.?)",
+         lambda m: f"{m['hour']} {m['half'][0].upper()}M"),
+        (r"\+?(?:\d{1,3}[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|\d{3}-\d{4}|\d{3}-\d{2}-\d{4}"
+         r"|\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}", _phone),
+        (r"(?:(?P<whole>\d+)\s+)?(?P<above>\d{1,3})/(?P<below>\d{1,3})", _fraction),
+        (r"(?P<whole>\d+)?(?P<sign>[½⅓¼⅔¾])",
+         lambda m: (f"{m['whole']} and " if m["whole"] else "") + _SIGN_FRACTIONS[m["sign"]]),
+        (r"(?P<century>1[1-9]|20)(?P<decade>\d)0s",
+         lambda m: f"{m['century']} {_DECADES[m['decade']]}" if m[0] != "2000s" else "two thousands"),
+        (r"'?(?P<decade>[2-9])0s", lambda m: _DECADES[m["decade"]]),
+        (rf"(?P<minus>[-−])?(?P<amount>{_AMOUNT})\s?(?P<unit>{_units})(?P<power>²|³|\^[23])?", _quantity),  # noqa: RUF001
+        (r"(?P<from>1[1-9]\d\d)[-–](?P<to>\d{4})", lambda m: f"{_year(m['from'])} to {_year(m['to'])}"),  # noqa: RUF001
+        (r"1[1-9]\d\d", lambda m: _year(m[0])),
+        (r"[vV](?P<number>\d+(?:\.\d+)+)", lambda m: "version " + m["number"].replace(".", " point ")),
+        (r"\d+(?:\.\d+){2,}", lambda m: m[0].replace(".", " point ")),
+        (rf"(?:{_NUMBER})(?:-|\s?–\s?)(?:{_NUMBER})", lambda m: _amount(m[0])),  # noqa: RUF001
+        (r"(?P<base>[A-Za-z]|\d+)(?P<power>\^-?\w+|²|³)", _power),
+        (r"\w+²?(?:[+*=<>×÷−]\w+²?)+", _sum),  # noqa: RUF001
+        (rf"[~≈](?P<amount>{_NUMBER})", lambda m: f"about {m['amount']}"),
+        (rf"[−-](?P<amount>{_NUMBER})", lambda m: f"minus {m['amount']}"),  # noqa: RUF001
+        (r"\.(?P<digits>\d+)", lambda m: f"point {m['digits']}"),
+    )
+]  # fmt: skip
+"""In this order."""
