@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from local_voice.roman_numerals import ROMAN, say_roman
 from local_voice.spoken_numbers import NUMBER_RULES, Match, Rule
 
 _ABBREVIATIONS = {
@@ -57,6 +58,9 @@ _ADDRESS_RULES: list[Rule] = [
 _WORD_RULES: list[Rule] = [
     (re.compile(pattern), speak)
     for pattern, speak in (
+        (r"(?:WW|ww)(?P<number>I{1,3}|[123])(?=\W|$)",
+         lambda m: f"World War {m['number'] if m['number'].isdecimal() else len(m['number'])}"),
+        (ROMAN, say_roman),
         (r"#(?P<number>\d+)", lambda m: f"number {m['number']}"),
         (r"#(?P<name>\w+)", lambda m: f"hashtag {m['name']}"),
         (r"(?P<letter>[A-Z])(?P<sign>\+\+|#)",

@@ -13,6 +13,7 @@ FLOORS = (
         "transcript",
         "plain_text",
         "spoken_form",
+        "roman_numerals",
         "spoken_english",
         "spoken_numbers",
         "speakable",

@@ -82,6 +82,36 @@ def test_what_is_said(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("World War II ended in 1945.", "World War 2 ended in nineteen forty five."),
+        ("Louis XIV's palace", "Louis the fourteenth's palace"), ("Henry VIII.", "Henry the eighth."),
+        ("Pope John Paul II", "Pope John Paul the second"),
+        ("George V and Leo X", "George the fifth and Leo the tenth"),
+        ("Type II diabetes", "Type 2 diabetes"), ("stage IV cancer", "stage 4 cancer"),
+        ("Rocky IV", "Rocky 4"), ("Act V, Scene III", "Act 5, Scene 3"), ("Chapter X", "Chapter 10"),
+        ("Final Fantasy VII", "Final Fantasy 7"), ("Super Bowl LVIII", "Super Bowl 58"),
+        ("Super Bowl XX", "Super Bowl 20"), ("parts II and III", "parts 2 and 3"),
+        ("WWII and WW1", "World War 2 and World War 1"), ("Apollo XI", "Apollo 11"),
+        # other things in the same letters
+        ("an IV drip", "an I V drip"), ("Start IV fluids.", "Start I V fluids."),
+        ("The IV is in.", "The I V is in."), ("Phase IV antibiotics", "Phase I V antibiotics"),
+        ("She needs an IV.", "She needs an I V."), ("XX chromosomes", "X X chromosomes"),
+        ("the numeral XIV", "the numeral X I V"), ("Malcolm X spoke.", "Malcolm X spoke."),
+        ("solve for X", "solve for X"), ("a V engine", "a V engine"),
+        ("As I said, I do.", "As I said, I do."), ("Act I liked", "Act I liked"), ("Mary I", "Mary I"),
+        ("an XL shirt", "an XL shirt"), ("my CV", "my CV"), ("MIX it", "MIX it"), ("LIV", "LIV"),
+        ("X-ray", "X-ray"), ("Xi Jinping", "Xi Jinping"), ("a VIP", "a VIP"), ("iPhone X", "iPhone X"),
+        ("Vitamin C", "Vitamin C"), ("5 V", "5 volts"), ("L. Smith", "L Smith"),
+        ("V. S. Naipaul", "V S Naipaul"), ("Xbox Series X", "Xbox Series X"),
+        ("the Model X", "the Model X"), ("Generation X", "Generation X"),
+    ],
+)  # fmt: skip
+def test_roman_numerals(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
