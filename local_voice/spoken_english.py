@@ -23,6 +23,7 @@ _ABBREVIATIONS = {
 """By the lower-case letters before the full stop that marks them as abbreviations."""
 _BARE_ABBREVIATIONS = {"Dr", "Mr", "Mrs", "Ms", "Prof", "vs", "etc", "Jr", "Sr", "approx"}
 """Those that are also written without the full stop."""
+_DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 
 
 def _dots(text: str) -> str:
@@ -61,6 +62,9 @@ _WORD_RULES: list[Rule] = [
         (r"(?:WW|ww)(?P<number>I{1,3}|[123])(?=\W|$)",
          lambda m: f"World War {m['number'] if m['number'].isdecimal() else len(m['number'])}"),
         (ROMAN, say_roman),
+        (r"(?P<feet>\d)['’′](?P<inches>\d{1,2})(?:[\"”″]|'')?",  # noqa: RUF001
+         lambda m: f"{m['feet']} foot {m['inches']}"),
+        (rf"(?P<from>{_DAYS})[-–](?P<to>{_DAYS})", lambda m: f"{m['from']} to {m['to']}"),  # noqa: RUF001
         (r"#(?P<number>\d+)", lambda m: f"number {m['number']}"),
         (r"#(?P<name>\w+)", lambda m: f"hashtag {m['name']}"),
         (r"(?P<letter>[A-Z])(?P<sign>\+\+|#)",

@@ -7,6 +7,7 @@ was written. This room must not know where the text came from or how it becomes 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from local_voice.spoken_english import RULES
@@ -26,7 +27,15 @@ class SpokenWord:
 _LEAD = re.compile(r"[\"'“‘(\[{«¿¡]*")  # noqa: RUF001
 _TAIL = re.compile(r"[\"'”’)\]}»,;:!?.]*(?:[—…][\"'”’)\]}»]*|\.{2,}|(?=\s|$))")  # noqa: RUF001
 _TOKEN = re.compile(r"[^\s—…]+?(?:[—…]+|\.{2,}(?=\w))|\S+")
-_SPACED = {"_": " ", "/": " ", "\\": " ", "@": " at ", "%": " percent", "#": " ", "©": "copyright "}
+_SPACED = {"_": " ", "/": " ", "\\": " ", "@": " at ", "%": " percent", "#": " ", "©": "copyright "} | {
+    "°": " degrees "
+}  # fmt: skip
+_HYPHENS = str.maketrans("‐‑‒", "--–")  # noqa: RUF001
+"""Models write these where a keyboard has "-"; one that may not break a line means nothing to a voice."""
+_APOSTROPHES = "’´ʼ"  # noqa: RUF001
+_BEFORE_TO = re.compile(r"(?:\d:\d\d|\d[%°]\S*|\d\s?[ap]\.?m\.?|[$€£]\S*\d)\s+$", re.IGNORECASE)
+_AFTER_TO = re.compile(r"\s+[$€£]?\d")
+_NUMERIC = re.compile(r"[$€£]?\d[\d.,]*")
 
 
 def say(text: str, language: str = "en") -> tuple[SpokenWord, ...]:
@@ -37,9 +46,11 @@ def say(text: str, language: str = "en") -> tuple[SpokenWord, ...]:
     words: list[SpokenWord] = []
     unsaid = ""
     position = 0
+    as_typed = text.translate(_HYPHENS)
     while (position := _after_spaces(text, position)) < len(text):
-        written, spoken = _next_word(text, position, english=language.startswith("en"))
-        position += len(written)
+        word, spoken = _next_word(as_typed, position, english=language.startswith("en"))
+        written = text[position : position + len(word)]
+        position += len(word)
         if any(c.isalnum() for c in spoken):
             words.append(SpokenWord(f"{unsaid} {written}".strip(), spoken))
             unsaid = ""
@@ -72,15 +83,44 @@ def _next_word(text: str, position: int, *, english: bool) -> tuple[str, str]:
     written = token[0] if token else text[position]
     if english and written in OPERATORS:
         return written, OPERATORS[written]
+    dash = english and written in ("-", "–")  # noqa: RUF001
+    if dash and _BEFORE_TO.search(text[:position]) and _AFTER_TO.match(text, position + 1):
+        return written, "to"
     between_numbers = re.search(r"\d\s+$", text[:position]) and re.match(r"\s+\d", text[position + 1 :])
-    if english and written in ("-", "–") and between_numbers:  # noqa: RUF001
+    if dash and between_numbers:
         return written, "minus"
-    return written, _plain(written, english)
+    spoken = _range(written) if english else ""
+    return written, f"{spoken}{_pause(written)}" if spoken else _plain(written, english)
+
+
+def _range(token: str) -> str:
+    """Of "9:00-17:00" what is said, with "to"; empty where the word is no range."""
+    lead = _LEAD.match(token)
+    core = token[lead.end() if lead else 0 :].rstrip("\"'”’)]}»,;:!?.…—")  # noqa: RUF001
+    parts = core.split("–") if "–" in core else core.split("-")  # noqa: RUF001
+    if len(parts) != 2 or not all(re.search(r"\d", part) for part in parts):
+        return ""
+    said = [_by_rule(part) for part in parts]
+    # A hyphen joins other things too: there both sides must be quantities to the last letter.
+    if "–" not in core and not all(said):  # noqa: RUF001
+        return ""
+    return " to ".join(whole or _plain(part, english=True) for whole, part in zip(said, parts, strict=True))
+
+
+def _by_rule(part: str) -> str:
+    """A quantity that a rule knows whole, or a number; else empty."""
+    if not _NUMERIC.match(part):
+        return ""
+    for pattern, speak in RULES:
+        if found := pattern.fullmatch(part):
+            return " ".join(speak(found).split())
+    return part if _NUMERIC.fullmatch(part) else ""
 
 
 def _plain(token: str, english: bool) -> str:
     """A word that no rule knows: signs inside it become spaces or words, its last mark stays."""
     kept = []
+    token = re.sub(r"(?<=\w)\((e?s)\)", r"\1", unicodedata.normalize("NFC", token))
     for c in token:
         if english and c in OPERATORS:
             kept.append(f" {OPERATORS[c]} ")
@@ -89,8 +129,12 @@ def _plain(token: str, english: bool) -> str:
         elif c.isalnum() or c in "'-.,:" or (not english and c.isprintable()):
             # Letters of other scripts would be read as "Chinese letter", one by one.
             kept.append(c if not english or c < "\u0530" or not c.isalpha() else " ")
-        elif c == "’":  # noqa: RUF001
+        elif c in _APOSTROPHES:
             kept.append("'")
+        elif c == "–":  # noqa: RUF001
+            kept.append("-")
+        elif unicodedata.category(c)[0] in "PS":
+            kept.append(" ")
     said = " ".join("".join(kept).strip("'-.,:").split()).replace(". ", " ")
     return said + _pause(token)
 

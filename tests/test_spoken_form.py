@@ -112,6 +112,31 @@ def test_roman_numerals(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10–4pm on Sundays", "10 to 4 PM on Sundays"), ("5–6pm.", "5 to 6 PM."),
+        ("Monday–Friday, 9:00–17:00", "Monday to Friday, 9 o'clock to 17 o'clock"),
+        ("9:00-5:00", "9 o'clock to 5 o'clock"), ("10 – 3", "10 to 3"), ("9:00 – 17:00", "9 o'clock to 17 o'clock"),
+        ("9 AM – 5 PM", "9 AM to 5 PM"), ("$5 - $10", "5 dollars to 10 dollars"),
+        ("5–10-minute breaks", "5 to 10-minute breaks"), ("a 3–4x increase", "a 3 to 4x increase"),
+        ("20°C–25°C", "20 degrees Celsius to 25 degrees Celsius"), ("5%-10%!", "5 percent to 10 percent!"),
+        ("$5‑$10", "5 to 10 dollars"), ("(1990s–2000s)", "19 nineties to two thousands"),
+        ("a well‑known, state‑of‑the‑art tool", "a well-known, state-of-the-art tool"),
+        ("the New York–London flight", "the New York-London flight"), ("6′2″", "6 foot 2"),
+        ("he is 5'11\"", "he is 5 foot 11"), ("foo(bar)", "foo bar"), ("\\frac{1}{2}", "frac 1 2"),
+        ("a|b", "a b"), ("40.7°N", "40.7 degrees N"),
+        # what only looks like it
+        ("10 - 3", "10 minus 3"), ("COVID-19", "COVID-19"),
+        ("a 10-minute, 3-D film", "a 10-minute, 3-D film"), ("F-16", "F-16"),
+        ("a 5-year-old", "a 5-year-old"), ("the file(s)", "the files"), ("don´t", "don't"),
+        ("cafés", "cafés"), ("word – word", "word, word"), ("1-2-3", "1-2-3"), ("the 7-8th", "the 7-8th"),
+    ],
+)  # fmt: skip
+def test_ranges_and_signs_within_a_word(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
