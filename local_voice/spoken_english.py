@@ -72,7 +72,9 @@ _WORD_RULES: list[Rule] = [
         (r"w/o\b", lambda m: "without"),
         (r"w/(?=\s)", lambda m: "with"),
         (r"and/or", lambda m: "and or"),
-        (r"(?:[:;=8xX]-?[()DPpO/|*]+|<3+)(?=\s|$)", lambda m: ""),
+        # Smileys. "XP", "8)" and "(=)" are none, and "<3 weeks" is no heart.
+        (r"(?<!\()(?:[:;=]['’]?-?[()DPpO/|*]+|8-\)+|[xX]-D+|xD+|<3+(?=\s*$|\s+(?:you|u|it|this)\b))(?=\s|$)",  # noqa: RUF001
+         lambda m: ""),
         (r"(?P<stem>(?:[A-Za-z]{1,2}\.)+[A-Za-z]|[A-Za-z]+)\.(?=[\s,;:!?)]|$)", _abbreviation),
         (rf"(?P<stem>{'|'.join(_BARE_ABBREVIATIONS)})(?=[\s,;:!?)]|$)", _abbreviation),
     )

@@ -116,7 +116,8 @@ def test_roman_numerals(text: str, expected: str) -> None:
     [
         ("10–4pm on Sundays", "10 to 4 PM on Sundays"), ("5–6pm.", "5 to 6 PM."),
         ("Monday–Friday, 9:00–17:00", "Monday to Friday, 9 o'clock to 17 o'clock"),
-        ("9:00-5:00", "9 o'clock to 5 o'clock"), ("10 – 3", "10 to 3"), ("9:00 – 17:00", "9 o'clock to 17 o'clock"),
+        ("9:00-5:00", "9 o'clock to 5 o'clock"), ("10 – 3", "10 to 3"),
+        ("9:00 – 17:00", "9 o'clock to 17 o'clock"),
         ("9 AM – 5 PM", "9 AM to 5 PM"), ("$5 - $10", "5 dollars to 10 dollars"),
         ("5–10-minute breaks", "5 to 10-minute breaks"), ("a 3–4x increase", "a 3 to 4x increase"),
         ("20°C–25°C", "20 degrees Celsius to 25 degrees Celsius"), ("5%-10%!", "5 percent to 10 percent!"),
@@ -133,6 +134,25 @@ def test_roman_numerals(text: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_ranges_and_signs_within_a_word(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Great :) and ;-) or =D", "Great and or"), ("Cool 8-)", "Cool"), ("haha xD", "haha"),
+        ("I <3 you", "I you"), ("Love it <3", "Love it"), ("ok :-/ then", "ok then"),
+        # what only looks like it
+        ("Windows XP is old.", "Windows XP is old."),
+        ("You gain 50 XP for that.", "You gain 50 XP for that."),
+        ("There are eight planets (8) in all.", "There are eight planets 8 in all."),
+        ("Children (age 8) may come.", "Children age 8 may come."),
+        ("the variable (x) now", "the variable x now"), ("8) Mix the eggs.", "8 Mix the eggs."),
+        ("It's <3 weeks.", "It's less than 3 weeks."), ("the sign (=) is", "the sign equals is"),
+        ("XO and xp", "XO and xp"), ("Adobe XD", "Adobe XD"),
+    ],
+)  # fmt: skip
+def test_smileys_are_not_said(text: str, expected: str) -> None:
     assert spoken(text) == expected
 
 
