@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from local_voice.spoken_english import RULES
-from local_voice.spoken_numbers import OPERATORS
+from local_voice.spoken_numbers import CURRENCY_SIGNS, OPERATORS, name_currencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _plain(token: str, english: bool) -> str:
     """A word that no rule knows: signs inside it become spaces or words, its last mark stays."""
     kept = []
     token = re.sub(r"(?<=\w)\((e?s)\)", r"\1", unicodedata.normalize("NFC", token))
-    for c in token:
+    for c in name_currencies(token) if english else token:
         if english and c in OPERATORS:
             kept.append(f" {OPERATORS[c]} ")
         elif c in _SPACED:
@@ -133,7 +133,7 @@ def _plain(token: str, english: bool) -> str:
             kept.append("'")
         elif c == "–":  # noqa: RUF001
             kept.append("-")
-        elif unicodedata.category(c)[0] in "PS":
+        elif unicodedata.category(c)[0] in "PSZ" and c not in CURRENCY_SIGNS:
             kept.append(" ")
     said = " ".join("".join(kept).strip("'-.,:").split()).replace(". ", " ")
     return said + _pause(token)

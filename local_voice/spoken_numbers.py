@@ -15,6 +15,7 @@ Match = re.Match[str]
 Rule = tuple[re.Pattern[str], Callable[[Match], str]]
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_PRICE = rf"(?:\d+,\d\d(?!\d)|{_NUMBER})"
 _AMOUNT = rf"(?:{_NUMBER})(?:[-–](?:{_NUMBER}))?"  # noqa: RUF001
 _CURRENCIES = {
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -22,7 +23,21 @@ _CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "sen", "sen"),
     "₹": ("rupee", "rupees", "paisa", "paise"),
+    "¢": ("cent", "cents", "cent", "cents"),
 }
+CURRENCY_SIGNS = "".join(_CURRENCIES)
+_DOLLARS = {
+    country: (f"{name} dollar", f"{name} dollars")
+    for country, name in {
+        "US": "US", "CA": "Canadian", "C": "Canadian", "AU": "Australian", "A": "Australian",
+        "NZ": "New Zealand", "HK": "Hong Kong", "S": "Singapore",
+    }.items()
+} | {"R": ("real", "reais")}  # fmt: skip
+"""By what is written before the sign."""
+_PREFIXES = {"~": "about", "≈": "about", "<": "less than", ">": "more than", "≤": "at most"} | {
+    "≥": "at least", "+": "plus", "-": "minus", "−": "minus",  # noqa: RUF001
+}  # fmt: skip
+_PER = {"hr": "hour", "h": "hour", "mo": "month", "yr": "year", "wk": "week", "lb": "pound", "kg": "kilogram"}
 _MAGNITUDES = {"k": "thousand", "K": "thousand", "m": "million", "M": "million", "bn": "billion"} | {
     "B": "billion", "b": "billion", "T": "trillion"
 }  # fmt: skip
@@ -87,21 +102,37 @@ def _year(text: str) -> str:
 
 def _money(m: Match) -> str:
     one, many, cent, cents = _CURRENCIES[m["sign"] or m["after"]]
-    amount = re.sub(rf"[{_signs}]", "", m["amount"] or m["before"])
-    minus = "minus " if m["minus"] else ""
-    per = f" per {m['per']}" if m["per"] else ""
+    if m["country"]:
+        one, many = _DOLLARS[m["country"]]
+    before = _PREFIXES.get(m["minus"] or m["prefix"] or "", "")
+    per = "".join(f" per {_PER.get(unit, unit)}" for unit in (m["per"] or "").split("/") if unit)
     magnitude = _MAGNITUDES.get(m["magnitude"] or "", m["magnitude"])
+    # "10,50 €" is how Europe writes it; a comma before three digits groups thousands everywhere.
+    amount = re.sub(r",(?=\d\d(?!\d))", ".", m["amount"] or m["before"])
+    amount = re.sub(rf"(?<=\d)({_magnitudes})", lambda found: f" {_MAGNITUDES[found[0]]}", amount)
+    amount = re.sub(rf"[{CURRENCY_SIGNS}]", "", amount)
     whole, _, part = amount.partition(".")
     if magnitude:
-        return f"{minus}{_amount(amount)} {magnitude} {many}{per}"
-    if len(part) == 2 and part.isdecimal():
+        said = f"{_amount(amount)} {magnitude} {many}"
+    elif len(part) == 2 and part.isdecimal() and int(part) == 0:
+        said = f"{whole} {one if whole == '1' else many}"
+    elif len(part) == 2 and part.isdecimal():
         small = f"{int(part)} {cent if int(part) == 1 else cents}"
-        if int(part) == 0:
-            return f"{minus}{whole} {one if whole == '1' else many}{per}"
-        if whole in ("", "0"):
-            return f"{minus}{small}{per}"
-        return f"{minus}{whole} {one if whole == '1' else many} and {small}{per}"
-    return f"{minus}{_amount(amount)} {one if amount == '1' else many}{per}"
+        said = small if whole in ("", "0") else f"{whole} {one if whole == '1' else many} and {small}"
+    else:
+        said = f"{_amount(amount)} {one if amount == '1' else many}"
+    return f"{before} {said}{per}"
+
+
+def name_currencies(text: str) -> str:
+    """Money that no rule knows ("$100-a-night"), without losing its currency."""
+
+    def with_amount(m: Match) -> str:
+        return f"{m['amount']} {_CURRENCIES[m['sign']][1]} "
+
+    text = re.sub(rf"(?P<sign>[{CURRENCY_SIGNS}])(?P<amount>{_NUMBER})", with_amount, text)
+    alone = rf"(?<![^\W\d])[{CURRENCY_SIGNS}]|[{CURRENCY_SIGNS}](?!\w)"  # within a word it is a name: Ke$ha
+    return re.sub(alone, lambda m: f" {_CURRENCIES[m[0]][0]} ", text)
 
 
 def _date(m: Match) -> str:
@@ -159,15 +190,17 @@ def _sum(m: Match) -> str:
 
 
 _units = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_signs = "".join(_CURRENCIES)
+_magnitudes = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
+_prefixes = "".join(re.escape(sign) for sign in _PREFIXES)
 _short = "|".join(f"{month[:3]}(?:t|{month[3:]})?" for month in _MONTHS)
 NUMBER_RULES: list[Rule] = [
     (re.compile(pattern), speak)
     for pattern, speak in (
-        (rf"(?P<minus>-)?(?:(?P<sign>[{_signs}])\s?(?P<amount>(?:{_NUMBER})(?:\s?[-–][{_signs}]?(?:{_NUMBER}))?)"  # noqa: RUF001
-         rf"|(?P<before>{_NUMBER})\s?(?P<after>[{_signs}]))"
-         r"(?:\s?(?P<magnitude>thousand|million|billion|trillion|bn|[kKmMbBT]))?(?:/(?P<per>[a-z]+))?",
-         lambda m: _money(m)),
+        (rf"(?P<prefix>[{_prefixes}])?(?:(?P<country>{'|'.join(_DOLLARS)})?(?P<sign>[{CURRENCY_SIGNS}])(?P<minus>-)?\s?"
+         rf"(?P<amount>{_PRICE}(?:(?:{_magnitudes})?\s?[-–][{CURRENCY_SIGNS}]?{_PRICE})?)"  # noqa: RUF001
+         rf"|(?P<before>{_PRICE})\s?(?P<after>[{CURRENCY_SIGNS}]))"
+         rf"(?:[\s-]?(?P<magnitude>thousand|million|billion|trillion|{_magnitudes})(?![A-Za-z]))?(?P<per>(?:/[A-Za-z]+)+)?",
+         _money),
         (r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})", _date),
         (r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})", _date),
         (rf"(?P<month>{_short})\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?", _month_day),

@@ -157,6 +157,33 @@ def test_smileys_are_not_said(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The fee is US$50 million.", "The fee is 50 million US dollars."),
+        ("CA$5 or A$1", "5 Canadian dollars or 1 Australian dollar"), ("R$10", "10 reais"),
+        ("~$5 million", "about 5 million dollars"), ("≈$20", "about 20 dollars"),
+        ("<$5", "less than 5 dollars"), (">$5", "more than 5 dollars"), ("+$5", "plus 5 dollars"),
+        ("−$5", "minus 5 dollars"), ("$-5", "minus 5 dollars"),
+        ("$10M-$20M", "10 million to 20 million dollars"),
+        ("$5K–$10K", "5 thousand to 10 thousand dollars"),
+        ("$10k-20k", "10 thousand to 20 thousand dollars"), ("$5-10 million", "5 to 10 million dollars"),
+        ("$20/person/day", "20 dollars per person per day"), ("$15/hr", "15 dollars per hour"),
+        ("25¢", "25 cents"), ("10,50 €", "10 euros and 50 cents"), ("€5,00", "5 euros"),
+        ("$5,500", "5,500 dollars"), ("$1,234.56", "1,234 dollars and 56 cents"),
+        ("$100-a-night rooms", "100 dollars -a-night rooms"),
+        ("a $100-million deal", "a 100 million dollars deal"), ("US$", "US dollar"),
+        ("the $ sign", "the dollar sign"), ("$500+", "500 dollars plus"),
+        # what only looks like it
+        ("Ke$ha and A$AP", "Keha and AAP"), ("5 Bs", "5 Bs"), ("$5 Monday", "5 dollars Monday"),
+        ("$5 mugs", "5 dollars mugs"), ("A 5", "A 5"), ("CA, US", "CA, US"), ("1,500", "1,500"),
+        ("-5 < 3", "minus 5 less than 3"),
+    ],
+)  # fmt: skip
+def test_money(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
