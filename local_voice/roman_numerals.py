@@ -40,8 +40,8 @@ _INFUSED = re.compile(
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 
 
-def say_roman(m: Match) -> str:
-    """The numeral as a number where it is one, else its letters."""
+def say_roman(m: Match) -> str | None:
+    """The numeral as a number where it is one; else its letters, where the voice would not say those."""
     roman, genitive = m["roman"], "'s" if m["genitive"] else ""
     before = re.search(r"([A-Za-z]+)\.?\s+$", m.string[: m.start()])
     word = before[1] if before else ""
@@ -54,7 +54,7 @@ def say_roman(m: Match) -> str:
     if roman in ("IV", "XX", "XXX") or word.lower().startswith("numeral"):
         return f"{' '.join(roman)}{genitive}"
     if roman in ("V", "X", "VI") or roman[0] == "L":
-        return f"{roman}{genitive}"
+        return None
     return f"{_value(roman)}{genitive}"
 
 

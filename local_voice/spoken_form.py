@@ -76,8 +76,8 @@ def _next_word(text: str, position: int, *, english: bool) -> tuple[str, str]:
     for pattern, speak in RULES if english else ():
         found = pattern.match(text, start)
         tail = _TAIL.match(text, found.end()) if found else None
-        if found and tail:
-            spoken = " ".join(speak(found).split())
+        if found and tail and (said := speak(found)) is not None:
+            spoken = " ".join(said.split())
             return text[position : tail.end()], spoken + _pause(tail[0] or found[0][-1:])
     token = _TOKEN.match(text, position)
     written = token[0] if token else text[position]
@@ -112,8 +112,8 @@ def _by_rule(part: str) -> str:
     if not _NUMERIC.match(part):
         return ""
     for pattern, speak in RULES:
-        if found := pattern.fullmatch(part):
-            return " ".join(speak(found).split())
+        if (found := pattern.fullmatch(part)) and (said := speak(found)) is not None:
+            return " ".join(said.split())
     return part if _NUMERIC.fullmatch(part) else ""
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from num2words import num2words
 
 Match = re.Match[str]
-Rule = tuple[re.Pattern[str], Callable[[Match], str]]
+Rule = tuple[re.Pattern[str], Callable[[Match], str | None]]
+"""What is said for what the pattern matches; None where the words around it mean something else."""
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _PRICE = rf"(?:\d+,\d\d(?!\d)|{_NUMBER})"
@@ -64,7 +65,11 @@ _MONTH_BY_SHORT = {month[:3].lower(): month for month in _MONTHS}
 _FRACTIONS = {str(below): num2words(below, to="ordinal") for below in range(3, 11)} | {
     "2": "half", "4": "quarter"
 }  # fmt: skip
-_SIGN_FRACTIONS = {"½": "a half", "⅓": "a third", "¼": "a quarter", "⅔": "2 thirds", "¾": "3 quarters"}
+_SIGN_FRACTIONS = {
+    "½": "a half", "⅓": "a third", "¼": "a quarter", "⅔": "2 thirds", "¾": "3 quarters", "⅕": "a fifth",
+    "⅖": "2 fifths", "⅗": "3 fifths", "⅘": "4 fifths", "⅙": "a sixth", "⅚": "5 sixths", "⅛": "an eighth",
+    "⅜": "3 eighths", "⅝": "5 eighths", "⅞": "7 eighths",
+}  # fmt: skip
 _DECADES = {str(tens): num2words(10 * tens).removesuffix("y") + "ies" for tens in range(2, 10)} | {
     "0": "hundreds", "1": "tens"
 }  # fmt: skip
@@ -162,15 +167,69 @@ def _phone(m: Match) -> str:
 
 
 def _fraction(m: Match) -> str:
-    above, below = m["above"], m["below"]
+    above, below, said_before = m["above"], m["below"], m.string[: m.start()]
     whole = f"{m['whole']} and " if m["whole"] else ""
-    if (above, below) in (("24", "7"), ("9", "11")):
+    joined = f" {m['joined'][1:]}" if m["joined"] else ""
+    pair = int(above) + int(below) == 100 or (above == "20" and int(below) >= 20)
+    if (above, below) in (("24", "7"), ("9", "11")) or pair:
         return f"{above} {below}"
+    if re.search(r"\b(?:on|until|before|after|since)\s$", said_before, re.IGNORECASE) and (
+        1 <= int(above) <= 12 < int(below) <= 31
+    ):
+        return f"{_MONTHS[int(above) - 1]} {_ordinal(below)}"
+    is_part = above == "1" or re.match(r"\s+of\b", m.string[m.end() :])
+    if below == "100" or (below == "10" and not is_part) or (below == "5" and above == "5"):
+        return f"{above} out of {below}"
     if below not in _FRACTIONS or int(above) >= int(below):
-        return f"{whole}{above} over {below}"
+        return f"{whole}{above} over {below}{joined}"
     if above == "1":
-        return f"{whole}{'a' if whole or below == '2' else 'one'} {_FRACTIONS[below]}"
-    return f"{whole}{above} {_FRACTIONS[below].replace('half', 'halve')}s"
+        article = "a " if whole else "" if joined or re.search(r"\ban?\s$", said_before) else "a "
+        return f"{whole}{article if below in '24' else 'one '}{_FRACTIONS[below]}{joined}"
+    return f"{whole}{above} {_FRACTIONS[below].replace('half', 'halve')}s{joined}"
+
+
+def _decade(m: Match) -> str | None:
+    """Not "30s" where seconds are counted: "wait 30s", "30s rest"."""
+    if not m["century"] and not m["part"]:
+        waited = re.search(
+            r"\b(?:for|wait|hold|every|after|within|than|about|least)\s$", m.string[: m.start()]
+        )
+        if waited or re.match(
+            r"\s+(?:rest|work|plank|hold|break|sprint|timer|on|off|pause)\b", m.string[m.end() :]
+        ):
+            return None
+    decade = f"{m['century']} {_DECADES[m['decade']]}"
+    return f"{m['part'] or ''} {'two thousands' if m['century'] + m['decade'] == '200' else decade}"
+
+
+def _counted(m: Match) -> str:
+    """The figure itself, more than one of it: "1s and 0s", "100s of people"."""
+    if m["figure"] == "00":
+        return "two thousands"
+    named = str(num2words(int(m["figure"].replace(",", "")))).replace("-", " ")
+    return (named if named == "one" else named.removeprefix("one ")) + "s"
+
+
+def _emergency(m: Match) -> str | None:
+    """Digit by digit where it is called."""
+    called = re.search(
+        r"\b(?:call|dial|text|phone|ring)(?:s|ed|ing)?\b[^.!?]{0,40}$", m.string[: m.start()], re.I
+    )
+    counted = re.match(r"\s+(?:people|times|customers|clients)\b", m.string[m.end() :])
+    answers = re.match(r"\s+(?:call|operator|dispatch|emergency)", m.string[m.end() :])
+    return _digits(m[0]) if (called and not counted) or answers else None
+
+
+def _scaled(m: Match) -> str | None:
+    """ "1.5M" and "200K"; not the company 3M, a 4K film, a 10K run, room 12B or a 401K."""
+    things = re.match(r"\s+(?:run|race|gold|resolution|video|TV)", m.string[m.end() :])
+    round_number = len(m["amount"]) > 1 and m["magnitude"] != "B" and m[0] != "401K"
+    many = m["magnitude"] != "K" and re.match(
+        r"\s+(?:people|parameters|users|views|followers|downloads|copies)\b", m.string[m.end() :]
+    )
+    if things or not (m["part"] or round_number or many):
+        return None
+    return f"{m['amount']} {_MAGNITUDES[m['magnitude']]}"
 
 
 def _quantity(m: Match) -> str:
@@ -207,14 +266,19 @@ NUMBER_RULES: list[Rule] = [
         (r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?:\s?(?P<half>[aApP]\.?[mM]\b\.?))?", _time),
         (r"(?P<hour>1[0-2]|[1-9])(?P<minute>)\s?(?P<half>[aApP]\.?[mM]\b\.?)",
          lambda m: f"{m['hour']} {m['half'][0].upper()}M"),
-        (r"\+?(?:\d{1,3}[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|\d{3}-\d{4}|\d{3}-\d{2}-\d{4}"
-         r"|\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}", _phone),
-        (r"(?:(?P<whole>\d+)\s+)?(?P<above>\d{1,3})/(?P<below>\d{1,3})", _fraction),
-        (r"(?P<whole>\d+)?(?P<sign>[½⅓¼⅔¾])",
+        (r"(?<!\d)(?P<number>911|988|999|112|113|110|119|101|111|000|311|411)(?=\W|$)", _emergency),
+        # Of 500-1000 both ends are round: no telephone number.
+        (r"\+?(?:\d{1,3}[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|(?!\d\d0-[1-9]\d\d0)\d{3}-\d{4}"
+         r"|\d{3}-\d{2}-\d{4}|\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}", _phone),
+        (r"(?:(?P<whole>\d+)(?:\s+|-))?(?P<above>\d{1,3})/(?P<below>[1-9]\d{0,2})(?P<joined>-[a-z]+)?",
+         _fraction),
+        (rf"(?P<whole>\d+)?(?P<sign>[{''.join(_SIGN_FRACTIONS)}])",
          lambda m: (f"{m['whole']} and " if m["whole"] else "") + _SIGN_FRACTIONS[m["sign"]]),
-        (r"(?P<century>1[1-9]|20)(?P<decade>\d)0s",
-         lambda m: f"{m['century']} {_DECADES[m['decade']]}" if m[0] != "2000s" else "two thousands"),
-        (r"'?(?P<decade>[2-9])0s", lambda m: _DECADES[m["decade"]]),
+        (r"(?:(?P<part>mid|early|late)-)?(?P<century>1[1-9]|20)(?P<decade>\d)0s", _decade),
+        (r"(?:(?P<part>mid|early|late)-)?'?(?P<century>)(?P<decade>[2-9])0s", _decade),
+        (r"(?P<figure>[01]|(?:\d|,(?=\d{3}))*00|10(?=s\s+of\b))s", _counted),
+        (r"(?<=[Pp]hone )(?P<number>\d)[sS]", lambda m: f"{m['number']} S"),
+        (r"(?P<amount>\d+(?P<part>\.\d+)?)(?P<magnitude>[KMB])", _scaled),
         (rf"(?P<minus>[-−])?(?P<amount>{_AMOUNT})\s?(?P<unit>{_units})(?P<power>²|³|\^[23])?", _quantity),  # noqa: RUF001
         (r"(?P<from>1[1-9]\d\d)[-–](?P<to>\d{4})", lambda m: f"{_year(m['from'])} to {_year(m['to'])}"),  # noqa: RUF001
         (r"1[1-9]\d\d", lambda m: _year(m[0])),

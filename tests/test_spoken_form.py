@@ -184,6 +184,40 @@ def test_money(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Write 500-1000 words.", "Write 500 to 1000 words."),
+        ("Take 200-1000 mg", "Take 200 to 1000 milligrams"), ("1s and 0s", "ones and zeros"),
+        ("100s of people, 1000s", "hundreds of people, thousands"), ("10s of them", "tens of them"),
+        ("iPhone 5s", "iPhone 5 S"), ("the 00s", "the two thousands"), ("10,000s", "ten thousands"),
+        ("30s rest, 45s work", "30 seconds rest, 45 seconds work"), ("wait 30s.", "wait 30 seconds."),
+        ("mid-1990s", "mid 19 nineties"), ("in her mid-30s", "in her mid thirties"),
+        ("mid-2000s", "mid two thousands"), ("I'd give it 8/10.", "I'd give it 8 out of 10."),
+        ("85/100", "85 out of 100"), ("a 50/50 chance", "a 50 50 chance"), ("20/20", "20 20"),
+        ("80/20", "80 20"), ("On 12/25 we meet.", "On December 25th we meet."),
+        ("a 1/2-inch bolt", "a half inch bolt"), ("2-1/2 cups", "2 and a half cups"),
+        ("a 1/4 cup", "a quarter cup"), ("3/4-inch", "3 quarters inch"), ("5⅛", "5 and an eighth"),
+        ("⅜", "3 eighths"), ("Call 911 right away.", "Call 9 1 1 right away."),
+        ("dial 112 or 999", "dial 1 1 2 or 9 9 9"), ("a 911 operator", "a 9 1 1 operator"),
+        ("1.5M views, 200K", "1.5 million views, 200 thousand"), ("7B parameters", "7 billion parameters"),
+        ("5M users", "5 million users"), ("2.5B", "2.5 billion"),
+        # what only looks like it
+        ("555-0130", "5 5 5, 0 1 3 0"), ("call 555-1234", "call 5 5 5, 1 2 3 4"), ("5 s", "5 seconds"),
+        ("45s", "45 seconds"), ("1 s", "1 second"), ("80s music", "eighties music"),
+        ("the 1800s", "the 18 hundreds"), ("7/10 of a mile", "7 tenths of a mile"), ("1/10", "one tenth"),
+        ("120/80", "120 over 80"), ("a 5/16 bolt", "a 5 over 16 bolt"), ("by 3/4", "by 3 quarters"),
+        ("on 1/2 cup", "on a half cup"), ("4/5", "4 fifths"), ("the Porsche 911", "the Porsche 911"),
+        ("911 pages", "911 pages"), ("Call 112 people", "Call 112 people"),
+        ("It cost 999.", "It cost 999."), ("3M tape", "3M tape"), ("a 4K film", "a 4K film"),
+        ("a 10K run", "a 10K run"), ("room 12B", "room 12B"), ("my 401K", "my 401K"),
+        ("24K gold", "24K gold"), ("5 K", "5 K"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_no_quantities(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
