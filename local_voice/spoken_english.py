@@ -11,16 +11,23 @@ import re
 from local_voice.roman_numerals import ROMAN, say_roman
 from local_voice.spoken_numbers import NUMBER_RULES, Match, Rule
 
-_ABBREVIATIONS = {
-    "dr": "Doctor", "mr": "Mister", "mrs": "Missus", "ms": "Miz", "prof": "Professor", "gen": "General",
-    "sen": "Senator", "rep": "Representative", "gov": "Governor", "capt": "Captain", "lt": "Lieutenant",
-    "col": "Colonel", "sgt": "Sergeant", "rev": "Reverend", "jr": "Junior", "sr": "Senior", "mt": "Mount",
-    "e.g": "for example", "eg": "for example", "i.e": "that is", "ie": "that is", "etc": "et cetera",
-    "vs": "versus", "approx": "approximately", "inc": "Incorporated", "ltd": "Limited", "co": "Company",
-    "corp": "Corporation", "ave": "Avenue", "blvd": "Boulevard", "rd": "Road", "dept": "Department",
-    "fig": "Figure", "ph.d": "PHD", "est": "established",
+_TITLES = {
+    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Gen": "General",
+    "Sen": "Senator", "Rep": "Representative", "Gov": "Governor", "Capt": "Captain", "Lt": "Lieutenant",
+    "Col": "Colonel", "Sgt": "Sergeant", "Rev": "Reverend", "Mt": "Mount",
 }  # fmt: skip
-"""By the lower-case letters before the full stop that marks them as abbreviations."""
+"""Before a name."""
+_NO_OTHER_WORD = {"Dr", "Mr", "Mrs", "Prof"}
+"""Titles that are known even without a name."""
+_ABBREVIATIONS = {
+    "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Co": "Company",
+    "Corp": "Corporation", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dept": "Department", "dept": "department",
+    "e.g": "for example", "E.g": "for example", "eg": "for example", "i.e": "that is", "I.e": "that is",
+    "ie": "that is", "etc": "et cetera", "vs": "versus", "approx": "approximately", "Approx": "approximately",
+    "Ph.D": "PHD",
+}  # fmt: skip
+"""By the letters before the full stop: in other cases they are a sentence's last word ("3 PM EST.")."""
+_BEFORE_NUMBERS = {"fig": "Figure", "est": "established", "no": "number", "nos": "number"}
 _BARE_ABBREVIATIONS = {"Dr", "Mr", "Mrs", "Ms", "Prof", "vs", "etc", "Jr", "Sr", "approx"}
 """Those that are also written without the full stop."""
 _DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
@@ -34,16 +41,25 @@ def _dots(text: str) -> str:
 
 
 def _abbreviation(m: Match) -> str:
-    stem = m["stem"].lower()
-    if stem == "st":
-        return "Saint" if re.match(r"\s+[A-Z]", m.string[m.end() :]) else "Street"
-    if stem in ("a.m", "p.m"):
+    stem, after = m["stem"], m.string[m.end() :]
+    named, counted = re.match(r"\s+[A-Z]", after), re.match(r"\s+\d", after)
+    if stem.lower() == "st":
+        return "Saint" if named else "Street"
+    if stem.lower() in ("a.m", "p.m"):
         return f"{stem[0].upper()}M"
-    if stem in ("no", "nos"):
-        return "number" if re.match(r"\s+\d", m.string[m.end() :]) else m["stem"]
-    if stem in _ABBREVIATIONS:
-        return _ABBREVIATIONS[stem]
-    return m["stem"].replace(".", "") if "." in stem else m["stem"]
+    if stem == "Dr" and _in_address(m.string[: m.start()], bool(named)):
+        return "Drive"
+    title = stem.capitalize()
+    if title in _TITLES and stem in (title, stem.lower()) and (named or title in _NO_OTHER_WORD):
+        return _TITLES[title]
+    if stem.lower() in _BEFORE_NUMBERS and not stem.isupper() and counted:
+        return _BEFORE_NUMBERS[stem.lower()]
+    return _ABBREVIATIONS.get(stem, stem.replace(".", ""))
+
+
+def _in_address(before: str, named: bool) -> bool:
+    """After "12 Oak" or, where no name follows, after "on Elm" a "Dr." is no doctor."""
+    return bool(re.search(r"\d\s+(?:[A-Z]\w+\s+){1,3}$" if named else r"\S\s+[A-Z][a-z]+\s+$", before))
 
 
 _ADDRESS_RULES: list[Rule] = [
@@ -76,7 +92,7 @@ _WORD_RULES: list[Rule] = [
         (r"(?<!\()(?:[:;=]['’]?-?[()DPpO/|*]+|8-\)+|[xX]-D+|xD+|<3+(?=\s*$|\s+(?:you|u|it|this)\b))(?=\s|$)",  # noqa: RUF001
          lambda m: ""),
         (r"(?P<stem>(?:[A-Za-z]{1,2}\.)+[A-Za-z]|[A-Za-z]+)\.(?=[\s,;:!?)]|$)", _abbreviation),
-        (rf"(?P<stem>{'|'.join(_BARE_ABBREVIATIONS)})(?=[\s,;:!?)]|$)", _abbreviation),
+        (rf"(?P<stem>{'|'.join(sorted(_BARE_ABBREVIATIONS))})(?=[\s,;:!?)]|$)", _abbreviation),
     )
 ]  # fmt: skip
 RULES = (*_ADDRESS_RULES, *NUMBER_RULES, *_WORD_RULES)

@@ -135,7 +135,7 @@ def _plain(token: str, english: bool) -> str:
             kept.append("-")
         elif unicodedata.category(c)[0] in "PSZ" and c not in CURRENCY_SIGNS:
             kept.append(" ")
-    said = " ".join("".join(kept).strip("'-.,:").split()).replace(". ", " ")
+    said = " ".join("".join(kept).strip(" '-.,:").split()).replace(". ", " ")
     return said + _pause(token)
 
 

@@ -218,6 +218,31 @@ def test_numbers_that_are_no_quantities(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Gen. Lee met Capt. Kirk", "General Lee met Captain Kirk"), ("Mt. Everest", "Mount Everest"),
+        ("Ms. Jones", "Miz Jones"), ("dr. Smith", "Doctor Smith"),
+        ("I saw the Dr. today.", "I saw the Doctor today."), ("123 Oak Dr.", "123 Oak Drive."),
+        ("at 12 Elm Dr. Turn left", "at 12 Elm Drive Turn left"),
+        ("on Elm Dr, left", "on Elm Drive, left"), ("see Fig. 3", "see Figure 3"),
+        ("est. 1999", "established nineteen ninety nine"), ("Dr. J. Smith", "Doctor J Smith"),
+        ("Apple Inc. and Co.", "Apple Incorporated and Company."),
+        ("Ask Mr. Fox, Jr. or Sr.", "Ask Mister Fox, Junior or Senior."),
+        ("Nos. 1 and 2", "number 1 and 2"),
+        # what only looks like it
+        ("Your call is at 3 PM EST.", "Your call is at 3 PM EST."), ("I ate a fig.", "I ate a fig."),
+        ("Do one more rep.", "Do one more rep."), ("She has MS.", "She has MS."),
+        ("I live in MT.", "I live in MT."), ("the last gen.", "the last gen."),
+        ("Denver, CO.", "Denver, CO."), ("Hi Dr. Smith", "Hi Doctor Smith"),
+        ("Hello Dr.", "Hello Doctor."), ("say no.", "say no."),
+        ("the U.S. and N.A.T.O.", "the US and NATO."),
+    ],
+)  # fmt: skip
+def test_abbreviations(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
