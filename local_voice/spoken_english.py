@@ -21,7 +21,8 @@ _NO_OTHER_WORD = {"Dr", "Mr", "Mrs", "Prof"}
 """Titles that are known even without a name."""
 _ABBREVIATIONS = {
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Co": "Company",
-    "Corp": "Corporation", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dept": "Department", "dept": "department",
+    "Corp": "Corporation", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dept": "Department",
+    "dept": "department",
     "e.g": "for example", "E.g": "for example", "eg": "for example", "i.e": "that is", "I.e": "that is",
     "ie": "that is", "etc": "et cetera", "vs": "versus", "approx": "approximately", "Approx": "approximately",
     "Ph.D": "PHD",
@@ -35,7 +36,14 @@ _DAYS = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
 
 def _dots(text: str) -> str:
     """An address."""
-    for sign, name in ((".", "dot"), ("-", "dash"), ("_", "underscore"), ("+", "plus"), ("@", "at")):
+    for sign, name in (
+        (".", "dot"),
+        (":", "port"),
+        ("-", "dash"),
+        ("_", "underscore"),
+        ("+", "plus"),
+        ("@", "at"),
+    ):
         text = text.replace(sign, f" {name} ")
     return text
 
@@ -62,14 +70,17 @@ def _in_address(before: str, named: bool) -> bool:
     return bool(re.search(r"\d\s+(?:[A-Z]\w+\s+){1,3}$" if named else r"\S\s+[A-Z][a-z]+\s+$", before))
 
 
+_PATH = r"(?:[/?#](?:[^\s<>\"]*(?:\w|/))?)?"
+"""Of an address, not said; may be a lone slash."""
 _ADDRESS_RULES: list[Rule] = [
     (re.compile(pattern), speak)
     for pattern, speak in (
-        (r"(?:https?://|www\.)(?:www\.)?(?P<host>[^\s/?#<>\"]*\w)(?:[/?#][^\s<>\"]*(?:\w|/))?",
-         lambda m: _dots(m["host"])),
+        (rf"(?:https?://|www\.)(?:www\.)?(?P<host>[^\s/?#<>\"]*\w){_PATH}", lambda m: _dots(m["host"])),
         (r"[\w.+-]+@\w[\w-]*(?:\.[\w-]+)+", lambda m: _dots(m[0])),
-        (r"[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]+)*\.[a-z][a-z\d]+(?:/[^\s<>\"]*(?:\w|/))?",
-         lambda m: _dots(m[0].split("/")[0])),
+        (rf"(?P<host>[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]+)*\.[a-z][a-z\d]+(?::\d+)?){_PATH}",
+         lambda m: _dots(m["host"])),
+        (rf"(?P<host>(?:localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})(?::\d+)?){_PATH}",
+         lambda m: _dots(m["host"])),
     )
 ]  # fmt: skip
 _WORD_RULES: list[Rule] = [

@@ -243,6 +243,24 @@ def test_abbreviations(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Visit https://www.python.org/ now.", "Visit python dot org now."),
+        ("See http://localhost:8080/.", "See localhost port 8080."),
+        ("on localhost:8000, ok", "on localhost port 8000, ok"), ("python.org/", "python dot org"),
+        ("at 192.168.1.10:8080.", "at 192 dot 168 dot 1 dot 10 port 8080."),
+        ("127.0.0.1/admin", "127 dot 0 dot 0 dot 1"), ("(see x.org/?)", "see x dot org?"),
+        ("x.org:443/a/", "x dot org port 443"),
+        # what only looks like it
+        ("10:30", "10 30"), ("Note: this", "Note: this"), ("either/or", "either or"), ("3.5", "3.5"),
+        ("1.2.3", "1 point 2 point 3"), ("km/h", "km h"),
+    ],
+)  # fmt: skip
+def test_addresses(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
