@@ -19,7 +19,20 @@ LONGEST_ROW = 1000
 _HIDDEN_TAGS = {"think", "thinking", "script", "style"}
 _LINE_TAGS = {"br", "p", "div", "li", "ul", "ol", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}
 _KEPT_SYMBOLS = set("°©®™№℃℉")
-_TAG_NAME = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
+_TAGS = _HIDDEN_TAGS | _LINE_TAGS | {
+    "a", "abbr", "article", "aside", "b", "big", "blockquote", "body", "button", "caption", "center",
+    "cite", "code", "dd", "del", "details", "dfn", "dl", "dt", "em", "figure", "font", "footer", "form",
+    "head", "header", "hr", "html", "i", "img", "input", "ins", "kbd", "label", "link", "main", "mark",
+    "math", "meta", "nav", "pre", "q", "s", "samp", "section", "small", "span", "strike", "strong", "sub",
+    "summary", "sup", "svg", "table", "tbody", "td", "tfoot", "th", "thead", "time", "title", "tt", "u",
+    "var", "video",
+    # for a voice, and what models wrap around a reply
+    "audio", "break", "emphasis", "phoneme", "prosody", "say-as", "speak", "voice", "answer", "assistant",
+    "final", "message", "output", "reply", "response", "result", "speech", "text", "tool_call",
+}  # fmt: skip
+"""Others are meant to be read: "press <Enter>", "<your-name>", "List<String>"."""
+_TAG = re.compile(r"/?([a-zA-Z][\w-]*)\s*(?:/|\s[\w:-]+\s*=.*)?", re.DOTALL)
+_TAG_NAME = re.compile(r"<([a-zA-Z][\w-]*)\s")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});")
 _ENTITY_SO_FAR = re.compile(r"&#?\w{0,10}")
 _CITATION = re.compile(r"\^?\d{1,3}|\^.*|[ xX]?")
@@ -51,6 +64,8 @@ class PlainText:
         """The marks that will close the code block we are in."""
         self._hidden = ""
         """The tag that will end the hidden passage we are in."""
+        self._emphasized: set[str] = set()
+        """The marks of emphasis that are open on this line."""
 
     def push(self, character: str) -> str:
         """Plain text that is certain now."""
@@ -88,6 +103,7 @@ class PlainText:
         first = held[0]
         if first == "\n":
             self._line_start = True
+            self._emphasized.clear()
             return self._use(1, "\n")
         if first in "*_`~":
             return self._emphasis(held, ended)
@@ -151,11 +167,36 @@ class PlainText:
         if mark in "`~" and run >= 3:
             self._fence = mark * 3
             return self._use(run)
+        if mark == "`":
+            return self._code(held, run, ended)
         before, after = self._previous, held[run : run + 1]
-        product = (mark == "*" and (before + after).isdecimal()) or (before + after).isspace()
+        if mark == "*":
+            return self._use(run, held[:run] if self._is_operator(held[:run], before, after) else "")
         within_word = mark == "_" and before.isalnum() and after.isalnum()
         about = mark == "~" and not before.isalnum()
-        return self._use(run, mark if run == 1 and (product or within_word or about) else "")
+        alone = (before + after).isspace()
+        return self._use(run, mark if run == 1 and (within_word or about or alone) else "")
+
+    def _is_operator(self, stars: str, before: str, after: str) -> bool:
+        """Between factors without a space, or alone: "2**3", "length*width", "2*(3+4)", "5 * 3"."""
+        if stars == "*" and ((before + after).isspace() or (before + after).isdecimal()):
+            return True
+        if stars in self._emphasized:
+            self._emphasized.remove(stars)
+            return False
+        if not (before.isalnum() or before == ")"):
+            self._emphasized.add(stars)
+            return False
+        return len(stars) <= 2 and (after.isalnum() or (after == "(" and not before.isalpha()))
+
+    def _code(self, held: str, run: int, ended: bool) -> str | None:
+        """What stands between backticks is handed out as it is."""
+        end = held.find("`" * run, run)
+        if end < 0:
+            return self._use(run) if ended or len(held) > LONGEST_LINK or "\n" in held else None
+        # An exclamation mark would end the clause.
+        code = held[run:end].replace("!=", "≠")
+        return self._use(end + run, "".join(map(plain_character, code)))
 
     def _link(self, held: str, ended: bool) -> str | None:
         end = held.find("]")
@@ -176,17 +217,22 @@ class PlainText:
         if len(held) == 1 and not ended:
             return None
         end = held.find(">")
-        if not (held[1:2].isalpha() or held[1:2] in ("/", "!")):
+        unknown = (name := _TAG_NAME.match(held)) and name[1].lower() not in _TAGS
+        if unknown or not (held[1:2].isalpha() or held[1:2] in ("/", "!")):
             return self._use(1, "<")
         if end < 0:
             return self._use(1, "<") if ended or len(held) > LONGEST_LINK or "\n" in held else None
         inner = held[1:end]
         if "://" in inner.split(" ")[0] or "@" in inner.split(" ")[0]:
             return self._use(end + 1, again=inner)
-        name = _TAG_NAME.match(inner)
-        if name and name[1].lower() in _HIDDEN_TAGS and not inner.startswith("/"):
-            self._hidden = f"</{name[1].lower()}>"
-        return self._use(end + 1, again="\n" if name and name[1].lower() in _LINE_TAGS else "")
+        if inner[0] == "!":
+            return self._use(end + 1)
+        tag = _TAG.fullmatch(inner)
+        if tag is None or (tag[1].lower() not in _TAGS and inner[0] != "/"):
+            return self._use(1, "<")
+        if tag[1].lower() in _HIDDEN_TAGS and inner[0] != "/":
+            self._hidden = f"</{tag[1].lower()}>"
+        return self._use(end + 1, again="\n" if tag[1].lower() in _LINE_TAGS else "")
 
     def _entity(self, held: str, ended: bool) -> str | None:
         if found := _ENTITY.match(held):
@@ -198,6 +244,8 @@ class PlainText:
         if len(held) == 1 and not ended:
             return None
         following = held[1:2]
+        if held[0] == "!" and following == "=":
+            return self._use(2, "≠")  # an exclamation mark would end the clause
         if held[0] == "!":
             return self._use(1, "" if following == "[" else "!")
         if following and not following.isalnum() and not following.isspace():

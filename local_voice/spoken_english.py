@@ -86,6 +86,9 @@ _ADDRESS_RULES: list[Rule] = [
 _WORD_RULES: list[Rule] = [
     (re.compile(pattern), speak)
     for pattern, speak in (
+        # "<Enter>", "<your name>", "List<String>"
+        (r"(?P<kind>\w*)<(?P<inside>/?[A-Za-z][^<>]*)>",
+         lambda m: (f"{m['kind']} of " if m["kind"] else "") + re.sub(r"[^\w'.]", " ", m["inside"])),
         (r"(?:WW|ww)(?P<number>I{1,3}|[123])(?=\W|$)",
          lambda m: f"World War {m['number'] if m['number'].isdecimal() else len(m['number'])}"),
         (ROMAN, say_roman),

@@ -121,6 +121,8 @@ def _plain(token: str, english: bool) -> str:
     """A word that no rule knows: signs inside it become spaces or words, its last mark stays."""
     kept = []
     token = re.sub(r"(?<=\w)\((e?s)\)", r"\1", unicodedata.normalize("NFC", token))
+    if english:
+        token = re.sub(r"(?<=[^\W\d])\*+(?=[^\W\d])|<(?=[A-Za-z][\w-]*>)|(?<=[A-Za-z])>", "", token)
     for c in name_currencies(token) if english else token:
         if english and c in OPERATORS:
             kept.append(f" {OPERATORS[c]} ")

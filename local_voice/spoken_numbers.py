@@ -76,6 +76,8 @@ _DECADES = {str(tens): num2words(10 * tens).removesuffix("y") + "ies" for tens i
 OPERATORS = {"+": "plus", "=": "equals", "<": "less than", ">": "greater than", "×": "times"} | {  # noqa: RUF001
     "*": "times", "÷": "divided by", "−": "minus", "≈": "about", "≠": "is not", "≤": "at most",  # noqa: RUF001
     "≥": "at least", "→": "to", "&": "and", "±": "plus or minus", "²": "squared", "³": "cubed",
+    "**": "to the power of", "==": "equals", "!=": "is not", "<=": "at most", ">=": "at least", "->": "to",
+    "=>": "to",
 }  # fmt: skip
 
 
@@ -240,12 +242,15 @@ def _quantity(m: Match) -> str:
 
 
 def _power(m: Match) -> str:
-    power = m["power"].lstrip("^").translate(str.maketrans("²³", "23"))
+    power = m["power"].lstrip("^*").translate(str.maketrans("²³", "23"))
     return f"{m['base']} " + {"2": "squared", "3": "cubed"}.get(power, f"to the power of {power}")
 
 
 def _sum(m: Match) -> str:
-    return "".join(f" {OPERATORS[c]} " if c in OPERATORS else c for c in m[0])
+    names = [name for name in re.findall(r"\w+", m[0]) if name.isalpha()]
+    product = all(len(name) == 1 for name in names) or all(len(name) > 2 for name in names)
+    text = m[0] if product else m[0].replace("*", "")  # "a*b" and "length*width", but "f*ck"
+    return "".join(f" {OPERATORS[c]} " if c in OPERATORS else c for c in text)
 
 
 _units = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
@@ -285,7 +290,7 @@ NUMBER_RULES: list[Rule] = [
         (r"[vV](?P<number>\d+(?:\.\d+)+)", lambda m: "version " + m["number"].replace(".", " point ")),
         (r"\d+(?:\.\d+){2,}", lambda m: m[0].replace(".", " point ")),
         (rf"(?:{_NUMBER})(?:-|\s?–\s?)(?:{_NUMBER})", lambda m: _amount(m[0])),  # noqa: RUF001
-        (r"(?P<base>[A-Za-z]|\d+)(?P<power>\^-?\w+|²|³)", _power),
+        (r"(?P<base>[A-Za-z]|\d+)(?P<power>(?:\^|\*\*)-?\w+|²|³)", _power),
         (r"\w+²?(?:[+*=<>×÷−]\w+²?)+", _sum),  # noqa: RUF001
         (rf"[~≈](?P<amount>{_NUMBER})", lambda m: f"about {m['amount']}"),
         (rf"[−-](?P<amount>{_NUMBER})", lambda m: f"minus {m['amount']}"),  # noqa: RUF001

@@ -261,6 +261,26 @@ def test_addresses(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Press <Enter> to go on.", "Press Enter to go on."),
+        ("Replace <your-name> or <your name>.", "Replace your name or your name."),
+        ("Use List<String>, ok", "Use List of String, ok"), ("<Ctrl>+<C>", "Ctrl plus C"),
+        ("<div>", "div"), ("2**3 = 8", "2 cubed equals 8"), ("2**10", "2 to the power of 10"),
+        ("length*width", "length times width"), ("(3+4)*5", "3 plus 4 times 5"),
+        ("2*(3+4)", "2 times 3 plus 4"), ("a*b*c", "a times b times c"),
+        ("if x ≠ 5 then", "if x is not 5 then"), ("A -> B, x == y", "A to B, x equals y"),
+        ("x <= 3", "x at most 3"), ("x >= 3", "x at least 3"),
+        # what only looks like it
+        ("a < b", "a less than b"), ("a<b and c>d", "a less than b and c greater than d"), ("f*ck", "fck"),
+        ("5 > 3", "5 greater than 3"), ("well - ok", "well, ok"),
+    ],
+)  # fmt: skip
+def test_code_and_operators(text: str, expected: str) -> None:
+    assert spoken(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         ("Just $5.99, ok?", [("Just", "Just"), ("$5.99,", "5 dollars and 99 cents,"), ("ok?", "ok?")]),
