@@ -42,6 +42,7 @@ from local_voice.stages import (
     StartupError,
     TextToSpeech,
     Transport,
+    language_of,
 )
 from local_voice.trace import TraceWriter
 from local_voice.transcript import Transcript
@@ -189,7 +190,7 @@ class Assistant:
     @staticmethod
     async def _render(tts: TextToSpeech, text: str) -> Speech:
         """All the sound of a sentence, before anybody needs it."""
-        cutter = ClauseCutter()
+        cutter = ClauseCutter(language_of(tts))
         clauses: list[Clause] = [*cutter.push(text), *cutter.finish()]
         pieces: list[Speech] = []
         for clause in clauses:

@@ -10,7 +10,17 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from local_voice.speakable import Clause
-from local_voice.stages import Manner, Notice, Notification, Speaker, Speakers, Speech, StageError, Voices
+from local_voice.stages import (
+    Manner,
+    Notice,
+    Notification,
+    Speaker,
+    Speakers,
+    Speech,
+    StageError,
+    Voices,
+    language_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +65,7 @@ class _ForReply:
 
     def __init__(self, chosen: ChosenVoice) -> None:
         self.sample_rate = chosen.speaker.sample_rate
+        self.language = language_of(chosen.speaker)
         self._first = chosen.speaker
         self._chosen = chosen
 

@@ -17,7 +17,7 @@ from local_voice.audio import Resampler, Samples
 from local_voice.events import Message
 from local_voice.playout import Playout
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.stages import LanguageModel, Speaker, Speech, StageError
+from local_voice.stages import LanguageModel, Speaker, Speech, StageError, language_of
 from local_voice.transcript import Word
 
 CLAUSES_AHEAD = 4
@@ -114,7 +114,7 @@ async def prepare_reply(
     clauses: asyncio.Queue[Clause | None] = asyncio.Queue(CLAUSES_AHEAD)
 
     async def write() -> None:
-        cutter = ClauseCutter()
+        cutter = ClauseCutter(language_of(tts))
         async with closing(llm.generate(messages)) as deltas:
             async for delta in deltas:
                 mark("first_token")

@@ -165,7 +165,7 @@ class ClauseCutter:
             number_goes_on = last == "," and text[-2].isdigit()
             if not open_marks and not number_goes_on and found[1] == last:
                 return self._if_long_enough(len(text), ends_sentence=last in "!?")
-        if last in "。！？":  # noqa: RUF001
+        if last in "。！？।؟۔":  # noqa: RUF001
             return len(text), True
         if last == " ":
             return self._break_at_word(text)

@@ -30,6 +30,8 @@ _TOKEN = re.compile(r"[^\s—…]+?(?:[—…]+|\.{2,}(?=\w))|\S+")
 _SPACED = {"_": " ", "/": " ", "\\": " ", "@": " at ", "%": " percent", "#": " ", "©": "copyright "} | {
     "°": " degrees "
 }  # fmt: skip
+_LEFT_TO_VOICE = frozenset("%‰€$£¥₹¢&°+=×÷±§@#")  # noqa: RUF001
+"""Signs that espeak-ng has a word for in most languages."""
 _HYPHENS = str.maketrans("‐‑‒", "--–")  # noqa: RUF001
 """Models write these where a keyboard has "-"; one that may not break a line means nothing to a voice."""
 _APOSTROPHES = "’´ʼ"  # noqa: RUF001
@@ -41,19 +43,24 @@ _NUMERIC = re.compile(r"[$€£]?\d[\d.,]*")
 def say(text: str, language: str = "en") -> tuple[SpokenWord, ...]:
     """The words of a clause, each with what is said for it; empty when nothing in it can be said.
 
-    `language`: only English is rewritten; other languages lose signs that no voice can say.
+    `language`: of the voice. Only English is rewritten; for others numbers and signs are left to the voice's
+    own pronouncer, which knows its language's words for most of them.
     """
+    english = language.startswith("en")
     words: list[SpokenWord] = []
     unsaid = ""
     position = 0
     as_typed = text.translate(_HYPHENS)
     while (position := _after_spaces(text, position)) < len(text):
-        word, spoken = _next_word(as_typed, position, english=language.startswith("en"))
+        word, spoken = _next_word(as_typed, position, english=english)
         written = text[position : position + len(word)]
         position += len(word)
         if any(c.isalnum() for c in spoken):
             words.append(SpokenWord(f"{unsaid} {written}".strip(), spoken))
             unsaid = ""
+        elif words and not english and any(c in _LEFT_TO_VOICE for c in word):
+            # With the word before it, for it may be silent: "25 %".
+            words[-1] = SpokenWord(f"{words[-1].written} {written}", f"{words[-1].spoken} {spoken}")
         elif words:
             # A lone dash is heard when the word before it has been.
             pause = _pause(written) if written[0] in "-–—….," else ""  # noqa: RUF001
@@ -126,8 +133,10 @@ def _plain(token: str, english: bool) -> str:
     for c in name_currencies(token) if english else token:
         if english and c in OPERATORS:
             kept.append(f" {OPERATORS[c]} ")
-        elif c in _SPACED:
+        elif c in _SPACED and (english or c not in _LEFT_TO_VOICE):
             kept.append(_SPACED[c] if english else " ")
+        elif english and "\u1e00" <= c <= "\u1eff":
+            kept.append(unicodedata.normalize("NFD", c)[0])  # "phở", whose last letter no English voice knows
         elif c.isalnum() or c in "'-.,:" or (not english and c.isprintable()):
             # Letters of other scripts would be read as "Chinese letter", one by one.
             kept.append(c if not english or c < "\u0530" or not c.isalpha() else " ")

@@ -153,6 +153,11 @@ class Speaker(Protocol):
         ...
 
 
+def language_of(speaker: Speaker) -> str:
+    """What the speaker takes text to be in, as "en" or "de"; English where it does not say (`language`)."""
+    return str(getattr(speaker, "language", "en"))
+
+
 class TextToSpeech(Engine, Speaker, Protocol):
     """An engine that is itself a speaker: its usual voice at its usual speed."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fakes import ToneTts, settle
+from fakes import ToneTts, settle, tone
 
 from local_voice.events import Message
 from local_voice.playout import Playout
@@ -62,3 +62,21 @@ async def test_what_was_spoken_ahead_in_vain_is_not_heard():
     await task
     assert tts.clauses == ["See docs.", "See docs.python today."]
     assert clauses == ["See docs.python today."]
+
+
+class GermanTts(ToneTts):
+    """Keeps what it is to say."""
+
+    language = "de"
+
+    async def synthesize(self, clause):
+        self.clauses.append(clause.spoken)
+        yield tone(clause.written)
+
+
+async def test_numbers_are_left_to_a_voice_of_another_language():
+    model, tts = Typist("25 % mehr, um 14:30 Uhr."), GermanTts()
+    model.allowed.release()
+    work, _, _ = start(model, tts)
+    await work
+    assert " ".join(tts.clauses) == "25 % mehr, um 14:30 Uhr."

@@ -294,10 +294,20 @@ def test_each_spoken_piece_keeps_the_words_it_stands_for(text: str, pairs: list[
     assert [(word.written, word.spoken) for word in say(text)] == pairs
 
 
-def test_another_language_keeps_its_numbers_and_letters_for_its_own_voice() -> None:
-    assert [word.spoken for word in say("Das kostet 5.99 & für 日本", "de")] == [
-        "Das", "kostet", "5.99", "für", "日本",
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("Das kostet 5.99 & für 日本", "de", ["Das", "kostet", "5.99 &", "für", "日本"]),
+        ("25 % mehr, also 5 € & 3 km", "de", ["25 %", "mehr,", "also", "5 € &", "3", "km"]),
+        ("Dr. Müller um 14:30 Uhr.", "de", ["Dr", "Müller", "um", "14:30", "Uhr."]),
+        ("20 °C – oui", "fr", ["20", "°C,", "oui"]),
+        ("आज मौसम अच्छा है।", "hi", ["आज", "मौसम", "अच्छा", "है।"]),
+        ("ăn phở ở Việt Nam", "en", ["ăn", "pho", "o", "Viet", "Nam"]),
+        ("& so", "de", ["so"]), ("— &", "de", []),
+    ],
+)  # fmt: skip
+def test_another_language_is_left_to_its_own_voice(text: str, language: str, expected: list[str]) -> None:
+    assert [word.spoken for word in say(text, language)] == expected
 
 
 @given(st.text(max_size=120))

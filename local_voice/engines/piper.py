@@ -78,6 +78,8 @@ class Piper:
         """
         self.sample_rate = 22_050
         """Hz; the usual voice's own once it is loaded."""
+        self.language = "en"
+        """The usual voice's own once it is loaded."""
         self._others = dict(others or {})
         self._path = model_path
         self._settings = settings
@@ -91,7 +93,7 @@ class Piper:
         """Load the voice and say something, so that the first real clause is fast. Raises `StartupError`."""
         try:
             self._voice = await self._worker.run(_Voice, self._path, self._settings)
-            self.sample_rate = self._voice.sample_rate
+            self.sample_rate, self.language = self._voice.sample_rate, self._voice.language
             async for _ in self.synthesize(_WARM_UP):
                 pass
         except BaseException as error:
@@ -208,7 +210,7 @@ class _Speaker:
     """A voice at a speed."""
 
     def __init__(self, piper: Piper, voice: _Voice, speed: float) -> None:
-        self.sample_rate = voice.sample_rate
+        self.sample_rate, self.language = voice.sample_rate, voice.language
         self._piper = piper
         self._voice = voice
         self._speed = speed
@@ -243,6 +245,7 @@ class _Voice:
         except Exception as error:  # protobuf, onnx and onnxruntime each have their own
             raise StartupError(f"The voice file {path} is damaged ({_one_line(error)}); {mend}.") from error
         self.sample_rate = int(config.sample_rate)
+        self.language = config.espeak_voice.partition("-")[0]
         self.hop = int(config.hop_length)
         self._pronouncer = PiperVoice(session=self._graph.encoder, config=config)
         self._ids = {phoneme: list(ids) for phoneme, ids in config.phoneme_id_map.items()}
