@@ -7,15 +7,18 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from local_voice.certificates import self_signed
 from local_voice.engines.openai_endpoint import OpenAiEndpoint
 from local_voice.events import Message
 from local_voice.settings import LlmSettings
@@ -229,6 +232,49 @@ async def test_closing_the_reply_closes_the_connection() -> None:
             await closed.wait()
 
 
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "127.0.0.1:11434/v1", "gpu2", "http//localhost/v1", "http://"]
+)
+async def test_an_address_that_is_none_is_told_at_the_start(url: str) -> None:
+    with pytest.raises(StartupError, match=r"llm\.url must be an address with http:// or https://"):
+        await reply(url)
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize(
+    ("tls", "says"), [(True, "certificate that is not trusted"), (False, "not speak TLS")]
+)
+async def test_what_is_wrong_with_tls_is_told_at_the_start(tmp_path: Path, tls: bool, says: str) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(self_signed(tmp_path, ["127.0.0.1"], datetime.now(UTC)))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context if tls else None)
+    async with server:
+        with pytest.raises(StartupError, match=says):
+            await reply(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+
+
+THOUGHT = b'data: {"choices": [{"delta": {"content": "", "reasoning": "Hm."}, "finish_reason": null}]}\n\n'
+
+
+@pytest.mark.doors
+async def test_a_model_that_only_thinks_is_named() -> None:
+    thinking = streaming(THOUGHT, event("", "length"), b"data: [DONE]\n\n")
+    async with serving(thinking) as url, OpenAiEndpoint(LlmSettings(url=url)) as model:
+        await model.warm(HELLO)  # one token says nothing about that
+        with pytest.raises(StageError, match=r"only thought and said nothing; .* llm\.max_tokens"):
+            assert [piece async for piece in model.generate(HELLO)] == []
+
+
+@pytest.mark.doors
+async def test_a_model_that_thinks_and_speaks_is_heard() -> None:
+    async with serving(streaming(THOUGHT, event("Hi", "stop"), b"data: [DONE]\n\n")) as url:
+        assert await reply(url) == "Hi"
+
+
 @pytest.mark.doors
 async def test_warming_asks_for_one_token() -> None:
     asked: list[int] = []
@@ -255,6 +301,7 @@ async def test_a_server_that_is_not_there_is_told_at_the_start() -> None:
     ("models", "status", "says"),
     [
         ({"data": []}, 200, "serves no model"),
+        ({"object": "list", "data": None}, 200, "serves no model"),
         ({"error": {"message": "no"}}, 401, "wants another key"),
         ({"models": ["small"]}, 200, "check that llm.url ends in /v1"),
         ([1], 200, "check that llm.url ends in /v1"),

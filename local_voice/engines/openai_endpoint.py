@@ -112,7 +112,9 @@ class OpenAiEndpoint:
                     if response.status == 404 and self._model:
                         return
                     await self._require_ok(response)
-                    listed = [str(entry["id"]) for entry in (await response.json(content_type=None))["data"]]
+                    answer = await response.json(content_type=None)
+                    # Servers in Go write null for an empty list.
+                    listed = [str(entry["id"]) for entry in answer["data"] or []]
         except TimeoutError:
             raise StageError("llm", f"{self._server} does not answer; check that it is running.") from None
         except aiohttp.ClientError as error:
@@ -149,35 +151,47 @@ class OpenAiEndpoint:
                     self._switches = {}
             try:
                 await self._require_ok(response)
-                async for text in self._texts(response):
+                async for text in self._texts(response, may_only_think=tokens == 1):
                     yield text
             finally:
                 response.close()
         except aiohttp.ClientError as error:
             raise self._unreachable(error) from error
 
-    async def _texts(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
+    async def _texts(
+        self, response: aiohttp.ClientResponse, *, may_only_think: bool
+    ) -> AsyncGenerator[str, None]:
         """Reads server-sent events: of each line `data: {...}` the text of the first choice."""
-        finished = False
+        finished, spoke, thought = False, False, False
         try:
             async for line in response.content:
                 field, _, data = line.decode().strip().partition(":")
                 if field != "data":
                     continue  # a comment that keeps the connection alive, another field, or a blank
                 if data.strip() == "[DONE]":
-                    return
+                    finished = True
+                    break
                 event = json.loads(data)
                 if "error" in event and event["error"] is not None:
                     raise StageError("llm", f"{self._server} failed: {_message(event)}.")
-                # The last event may hold usage and no choice; servers in Go write null for an empty list.
+                # The last event may hold usage and no choice, which is null for some.
                 for choice in (event["choices"] or [])[:1]:
                     finished = finished or choice.get("finish_reason") is not None
-                    if text := (choice.get("delta") or {}).get("content"):
+                    delta = choice.get("delta") or {}
+                    thought = thought or bool(delta.get("reasoning") or delta.get("reasoning_content"))
+                    if text := delta.get("content"):
+                        spoke = True
                         yield text
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError("llm", f"{self._server} does not stream as OpenAI does ({error}).") from error
         if not finished:
             raise StageError("llm", f"{self._server} broke off in the middle of the reply.")
+        if thought and not spoke and not may_only_think:
+            raise StageError(
+                "llm",
+                f"The model at {self._url} only thought and said nothing; choose one that does not think, "
+                "or raise llm.max_tokens.",
+            )
 
     async def _require_ok(self, response: aiohttp.ClientResponse) -> None:
         if response.status == 200:
@@ -201,6 +215,14 @@ class OpenAiEndpoint:
         raise StageError("llm", reason)
 
     def _unreachable(self, error: aiohttp.ClientError) -> StageError:
+        # NonHttpUrlClientError is no InvalidURL, and both are no connection errors; certificates' are.
+        if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+            return StageError("llm", f"llm.url must be an address with http:// or https://, not {self._url}.")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            mend = "set SSL_CERT_FILE to the certificate that signed it"
+            return StageError("llm", f"{self._server} has a certificate that is not trusted here; {mend}.")
+        if isinstance(error, aiohttp.ClientSSLError):
+            return StageError("llm", f"{self._server} does not speak TLS; try http:// in llm.url.")
         if isinstance(error, aiohttp.ClientConnectionError) and not isinstance(
             error, aiohttp.ServerDisconnectedError
         ):
