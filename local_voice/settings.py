@@ -184,7 +184,8 @@ class LlmSettings(Section):
     stall_seconds: Seconds = 10.0
     """A reply that pauses longer between two tokens has failed."""
     gpu_memory_fraction: Fraction = 0.5
-    """Share of the GPU's memory that vLLM may take; Whisper needs about 2.5 GiB beside it."""
+    """Share of the GPU's memory that must be free where vLLM starts. It takes the weights, the cache and
+    about 2 GiB; Whisper needs about 2.5 GiB beside it."""
     kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
     """Memory for the key-value cache."""
     block_size: Tokens = 32

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_voice import cli, doctor, terminal
+from local_voice import cli, doctor, model_fit, terminal
 from local_voice.doctor import GIB, Finding, Gpu
 from local_voice.server import Server
 from local_voice.settings import LlmSettings, ServerSettings, Settings, SttSettings
@@ -53,7 +53,7 @@ def test_the_language_models_engine(settings, cuda, cpu, status, says):
         (CUDA, BIG, "ok", "22000 of 23034 MiB free"),
         (CUDA, None, "bad", "nvidia-smi"),
         (CUDA, Gpu("NVIDIA L4", "550.54", 23034, 22000), "bad", "580 or newer"),
-        (CUDA, Gpu("NVIDIA L4", "580.65", 23034, 9000), "bad", "Free 5077 MiB on the GPU"),
+        (CUDA, Gpu("NVIDIA L4", "580.65", 23034, 9000), "bad", "Pass --llm.gpu_memory_fraction 0.34"),
         (Settings(stt=SttSettings(device="cuda")), None, "bad", "nvidia-smi"),
     ],
 )
@@ -61,6 +61,27 @@ def test_the_gpu(settings, gpu, status, says):
     finding = doctor.check_gpu(settings, gpu)
     assert finding.status == status
     assert says in f"{finding.found} {finding.mend}"
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "free", "status", "says"),
+    [
+        ("RTX 4060", 8188, 8000, "bad", "Free 6848 MiB on the GPU, or choose a smaller --llm.model"),
+        ("RTX 3060", 12288, 11900, "bad", "Free 2948 MiB"),
+        ("RTX 4080", 16376, 15500, "ok", ""),
+        ("H200 that others use", 143771, 61440, "bad", "--llm.gpu_memory_fraction 0.38"),
+    ],
+)
+def test_a_gpu_must_hold_the_weights_the_cache_and_whisper(name, total, free, status, says):
+    finding = doctor.check_gpu(CUDA, Gpu(name, "590.0", total, free), weights=8 * GIB)
+    assert (finding.status, says in finding.mend) == (status, True)
+
+
+def test_the_size_of_the_language_model_is_known_before_it_is_pulled(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOCAL_VOICE_MODELS", str(tmp_path))
+    assert doctor.llm_weights(CPU) > GIB // 2
+    assert doctor.llm_weights(CUDA) == 0  # only the hub knows
+    assert doctor.llm_weights(REMOTE) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,18 @@ def test_memory(settings, available, status):
 
 def test_the_memory_of_this_machine_is_a_plausible_number():
     assert 2**20 < doctor.available_memory() < 2**50
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"), [(3 * 2**20, 2**20 + 2**19), ("max", None), ("junk", None), (2**60, None)]
+)
+def test_a_containers_limit_counts_but_not_what_can_make_way(monkeypatch, tmp_path, limit, left):
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 1\nactive_file {2**19}\ninactive_file 0\n")
+    monkeypatch.setattr(model_fit, "MEMORY_GROUP", tmp_path)
+    free = model_fit.available_memory()
+    assert free == left if left else 2**20 < free < 2**50
 
 
 @pytest.mark.parametrize(
