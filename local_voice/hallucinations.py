@@ -17,6 +17,8 @@ WORDS_PER_SECOND = 8.0
 """More words to a second of voice than anybody says; fast speech has 5 to 6."""
 WORDS_ON_TOP = 4
 """The VAD misses the soft beginnings and ends of words: so many more are believed."""
+WORDS_OF_A_QUESTION = 4
+"""So many after "thanks for listening" make it somebody who asks: films end without a question."""
 MOST_EQUAL = 8
 """One word said more often than this in a row is a loop, however long the voice."""
 
@@ -34,7 +36,9 @@ def invented(text: str, language: str, voiced_seconds: float) -> bool:
     if not words or _CREDIT.search(text):
         return True
     known = turn_words(language)
-    if phrase_at(words, 0, known.never_said):
+    phrase = phrase_at(words, 0, known.never_said)
+    asked = text.rstrip().endswith("?") and len(words) - phrase >= WORDS_OF_A_QUESTION
+    if phrase and not asked:
         return True
     if len(words) > MOST_EQUAL and len(set(words)) == 1:
         return True

@@ -37,6 +37,8 @@ NEVER_SAID = (
     ("Legendas pela comunidade Amara.org", "pt"),
     ("Ondertiteld door de Amara.org gemeenschap", "nl"),
     ("Субтитры: Amara.org", "ru"),
+    ("Thanks for watching, will you?", "en"),
+    ("Thanks for listening, see you next time.", "en"),
     ("you you you you you you you you you", "en"),
 )
 
@@ -84,6 +86,8 @@ def test_a_sentence_needs_time_to_be_said():
         "What time is it?",
         "How do I add subtitles by hand?",
         "Thank you, that's all.",
+        "Thanks for listening, now what is the weather in Paris?",
+        "See you next time! And how do I say that in French?",
         "Say thanks for watching in French.",
         "How do I subscribe?",
         "Who was Amara?",
