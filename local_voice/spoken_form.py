@@ -129,7 +129,9 @@ def _plain(token: str, english: bool) -> str:
     kept = []
     token = re.sub(r"(?<=\w)\((e?s)\)", r"\1", unicodedata.normalize("NFC", token))
     if english:
-        token = re.sub(r"(?<=[^\W\d])\*+(?=[^\W\d])|<(?=[A-Za-z][\w-]*>)|(?<=[A-Za-z])>", "", token)
+        token = re.sub(r"<([A-Za-z][\w-]*)>", r" \1 ", token)
+        token = re.sub(r"(?<=[^\W\d])\*+(?=[^\W\d])", "", token)
+        token = re.sub(r"^\*(?=[\w.])", "star ", token)
     for c in name_currencies(token) if english else token:
         if english and c in OPERATORS:
             kept.append(f" {OPERATORS[c]} ")

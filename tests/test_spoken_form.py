@@ -273,6 +273,7 @@ def test_addresses(text: str, expected: str) -> None:
         ("x <= 3", "x at most 3"), ("x >= 3", "x at least 3"),
         # what only looks like it
         ("a < b", "a less than b"), ("a<b and c>d", "a less than b and c greater than d"), ("f*ck", "fck"),
+        ("*.bin", "star .bin"), ("test_<module>.py", "test module .py"),
         ("5 > 3", "5 greater than 3"), ("well - ok", "well, ok"),
     ],
 )  # fmt: skip
