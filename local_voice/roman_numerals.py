@@ -45,6 +45,8 @@ def say_roman(m: Match) -> str | None:
     roman, genitive = m["roman"], "'s" if m["genitive"] else ""
     before = re.search(r"([A-Za-z]+)\.?\s+$", m.string[: m.start()])
     word = before[1] if before else ""
+    if len(roman) == 1 and re.match(r"\.\s+[A-Z]", m.string[m.end() :]):
+        return None  # an initial: "Mary V. Smith"
     if not (roman == "IV" and _INFUSED.match(m.string, m.end())):
         if _REIGNING.fullmatch(word):
             return f"the {_ordinal(_value(roman))}{genitive}"

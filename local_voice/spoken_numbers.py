@@ -190,15 +190,16 @@ def _fraction(m: Match) -> str:
     return f"{whole}{above} {_FRACTIONS[below].replace('half', 'halve')}s{joined}"
 
 
+_WAITED = re.compile(r"\b(?:for|wait|hold|every|after|within|than|about|least)\s$")
+_NO_NOUN = re.compile(r"\W*$|[,.;!?]|\s+(?:then|and|or|at|in|on|before|to|while|until|with|each|per|ago)\b")
+_EXERCISE = re.compile(r"\s+(?:rest|work|plank|hold|break|sprint|timer|on|off|pause)\b")
+
+
 def _decade(m: Match) -> str | None:
     """Not "30s" where seconds are counted: "wait 30s", "30s rest"."""
     if not m["century"] and not m["part"]:
-        waited = re.search(
-            r"\b(?:for|wait|hold|every|after|within|than|about|least)\s$", m.string[: m.start()]
-        )
-        if waited or re.match(
-            r"\s+(?:rest|work|plank|hold|break|sprint|timer|on|off|pause)\b", m.string[m.end() :]
-        ):
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if (_WAITED.search(before) and _NO_NOUN.match(after)) or _EXERCISE.match(after):
             return None
     decade = f"{m['century']} {_DECADES[m['decade']]}"
     return f"{m['part'] or ''} {'two thousands' if m['century'] + m['decade'] == '200' else decade}"
@@ -224,7 +225,10 @@ def _emergency(m: Match) -> str | None:
 
 def _scaled(m: Match) -> str | None:
     """ "1.5M" and "200K"; not the company 3M, a 4K film, a 10K run, room 12B or a 401K."""
-    things = re.match(r"\s+(?:run|race|gold|resolution|video|TV)", m.string[m.end() :])
+    things = re.match(
+        r"\s+(?:run|race|gold|resolution|video|TV|dash|sprint|freestyle|relay|ultra|marathon)",
+        m.string[m.end() :],
+    )
     round_number = len(m["amount"]) > 1 and m["magnitude"] != "B" and m[0] != "401K"
     many = m["magnitude"] != "K" and re.match(
         r"\s+(?:people|parameters|users|views|followers|downloads|copies)\b", m.string[m.end() :]

@@ -101,7 +101,8 @@ def test_what_is_said(text: str, expected: str) -> None:
         ("solve for X", "solve for X"), ("a V engine", "a V engine"),
         ("As I said, I do.", "As I said, I do."), ("Act I liked", "Act I liked"), ("Mary I", "Mary I"),
         ("an XL shirt", "an XL shirt"), ("my CV", "my CV"), ("MIX it", "MIX it"), ("LIV", "LIV"),
-        ("X-ray", "X-ray"), ("Xi Jinping", "Xi Jinping"), ("a VIP", "a VIP"), ("iPhone X", "iPhone X"),
+        ("X-ray", "X-ray"), ("Mary V. Smith", "Mary V Smith"), ("Xi Jinping", "Xi Jinping"),
+        ("a VIP", "a VIP"), ("iPhone X", "iPhone X"),
         ("Vitamin C", "Vitamin C"), ("5 V", "5 volts"), ("L. Smith", "L Smith"),
         ("V. S. Naipaul", "V S Naipaul"), ("Xbox Series X", "Xbox Series X"),
         ("the Model X", "the Model X"), ("Generation X", "Generation X"),
@@ -204,6 +205,7 @@ def test_money(text: str, expected: str) -> None:
         # what only looks like it
         ("555-0130", "5 5 5, 0 1 3 0"), ("call 555-1234", "call 5 5 5, 1 2 3 4"), ("5 s", "5 seconds"),
         ("45s", "45 seconds"), ("1 s", "1 second"), ("80s music", "eighties music"),
+        ("songs for 80s fans", "songs for eighties fans"), ("a 100M dash", "a 100M dash"),
         ("the 1800s", "the 18 hundreds"), ("7/10 of a mile", "7 tenths of a mile"), ("1/10", "one tenth"),
         ("120/80", "120 over 80"), ("a 5/16 bolt", "a 5 over 16 bolt"), ("by 3/4", "by 3 quarters"),
         ("on 1/2 cup", "on a half cup"), ("4/5", "4 fifths"), ("the Porsche 911", "the Porsche 911"),
