@@ -12,8 +12,8 @@ from num2words import num2words
 
 Match = re.Match[str]
 
-ROMAN = r"(?P<roman>(?!I\b)(?=[IVXL])L?X{0,3}(?:IX|IV|V?I{0,3}))(?P<genitive>['’]s)?(?!\w)"  # noqa: RUF001
-"""Up to 89. Never a lone "I"; "XL", "CD" and the like are none."""
+ROMAN = r"(?P<roman>(?:(?!I\b)|(?<=\bWorld War ))(?=[IVXL])L?X{0,3}(?:IX|IV|V?I{0,3}))(?P<genitive>['’]s)?(?!\w)"  # noqa: RUF001
+"""Up to 89. A lone "I" is one in "World War I" alone; "XL", "CD" and the like are none."""
 
 _COUNTED = re.compile(
     r"wars?|chapters?|parts?|acts?|scene|type|phase|stage|class|grade|volume|vol|book|article|section|title|"

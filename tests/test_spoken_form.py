@@ -85,6 +85,7 @@ def test_what_is_said(text: str, expected: str) -> None:
     ("text", "expected"),
     [
         ("World War II ended in 1945.", "World War 2 ended in nineteen forty five."),
+        ("World War I began, and I was not there.", "World War 1 began, and I was not there."),
         ("Louis XIV's palace", "Louis the fourteenth's palace"), ("Henry VIII.", "Henry the eighth."),
         ("Pope John Paul II", "Pope John Paul the second"),
         ("George V and Leo X", "George the fifth and Leo the tenth"),
