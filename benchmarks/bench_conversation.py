@@ -16,10 +16,9 @@ first voiced sample of an interruption to a reply of half its loudness, and to s
 heeded counts with the reply's end. `false interruptions`: a backchannel, cough, clap, fan, television or echo
 after which the reply was not heard to its end. `replies cut though nobody spoke`, `replies to nothing`: those
 that no voice and no such sound explains. `stalls`: silences within replies, other than the voice's own, of
-which the same is true: an engine was late, or the assistant paused for its own echo. `history`: words of cut
-replies in the history against those that sound in the recording, by Whisper's word times. There a word counts
-from its middle, in the history when it is over, so that the word of the cut is often missing. `moments that
-never came`: a reply was not there, or not long enough, for what the caller was to do under it.
+which the same is true: an engine was late, or the assistant paused for its own echo. `history`: words of
+cut replies in the history against those that sound to their end in the recording, by Whisper's word times.
+`moments that never came`: a reply was not there, or not long enough, for what the caller was to do under it.
 
 Then every pause and every end is judged again, offline, at other thresholds (`conversation/sweep.py`); a row
 of `thresholds` has the waits at true ends and the share of pauses cut off.

@@ -436,9 +436,10 @@ async def test_a_word_that_whisper_mishears_does_not_end_the_count():
     assert await errors(made, HEARD.replace("boil", "oil").replace("water", "waters")) == [0]
 
 
-async def test_a_word_counts_from_its_middle():
-    assert await errors(cut_reply(1.1, "boil some fresh water")) == [0]
-    assert await errors(cut_reply(1.2, "boil some fresh water")) == [-1]
+async def test_a_word_counts_when_it_is_over():
+    assert await errors(cut_reply(1.2, "boil some fresh water")) == [0]
+    assert await errors(cut_reply(1.2, "boil some fresh water and")) == [1]
+    assert await errors(cut_reply(1.26, "boil some fresh water")) == [-1]
 
 
 async def test_a_reply_that_the_history_forgot_counts_with_all_its_words():

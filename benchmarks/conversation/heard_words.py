@@ -2,8 +2,8 @@
 
 Whisper hears each interrupted reply whole, as it was made, and says when each word of it sounds; those before
 the place where the recording parts from it were heard. (The piece alone tempts Whisper to go on: "sleep for
-most o" became "sleep for most of the".) The word in which it was cut may fall either way. Piper's own word
-times are not used.
+most o" became "sleep for most of the".) The word in which it was cut was not: so the history counts, too.
+Piper's own word times are not used.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from local_voice.transcript import Word
 
 AROUND_SECONDS = 0.3
 """Silence put around a piece before it is transcribed."""
+FADE_SECONDS = 0.02
+"""A word that ends in the fade of the cut was heard."""
 TOLERANCE = 1
 """Words: the one that was cut in two may be heard or not."""
 
@@ -45,7 +47,7 @@ class HeardWords:
     in_history: int
     """Words of it in the history."""
     in_recording: int
-    """Words of it that were heard, by Whisper's times."""
+    """Words of it that were heard to their end, by Whisper's times: so the history counts them."""
 
     @property
     def error(self) -> int:
@@ -68,7 +70,7 @@ async def heard_words(recording: Recording, verdicts: Verdicts, hear: Hear) -> l
         silent = np.zeros(round(AROUND_SECONDS * RATE), np.float32)
         words = await hear(np.concatenate((silent, playback.take.sound, silent)))
         end = AROUND_SECONDS + playback.heard / RATE
-        heard = normalise(" ".join(word.text for word in words if (word.start + word.end) / 2 <= end)).split()
+        heard = normalise(" ".join(word.text for word in words if word.end <= end + FADE_SECONDS)).split()
         found.append(
             HeardWords(
                 recording.call,
