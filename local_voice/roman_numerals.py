@@ -12,7 +12,10 @@ from num2words import num2words
 
 Match = re.Match[str]
 
-ROMAN = r"(?P<roman>(?:(?!I\b)|(?<=\bWorld War ))(?=[IVXL])L?X{0,3}(?:IX|IV|V?I{0,3}))(?P<genitive>['’]s)?(?!\w)"  # noqa: RUF001
+ROMAN = (
+    r"(?P<roman>(?:(?!I\b)|(?<=\bWorld War ))(?=[IVXL])L?X{0,3}(?:IX|IV|V?I{0,3}))"
+    r"(?P<genitive>['’]s)?(?!\w)"  # noqa: RUF001
+)
 """Up to 89. A lone "I" is one in "World War I" alone; "XL", "CD" and the like are none."""
 
 _COUNTED = re.compile(
