@@ -5,10 +5,12 @@ import subprocess
 import sys
 from argparse import Namespace
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from av import AudioFrame
 
 from benchmarks import compare_peers
 from benchmarks import report as reports
@@ -24,6 +26,7 @@ from benchmarks.soak import Household, well
 from benchmarks.waterfall import draw
 from benchmarks.webrtc_client import Caller, Frame
 from local_voice.sentences import APOLOGIES
+from local_voice.transports.inside_aiortc import SpeechEncoder
 
 ROOT = Path(__file__).parent.parent
 FRAME = 960
@@ -40,6 +43,18 @@ def test_a_packet_tells_voice_from_silence_by_its_size():
     assert question.last_voiced == 19
     assert min(sizes[2:18]) >= VOICE_BYTES
     assert max(sizes[24:]) < VOICE_BYTES
+
+
+def test_a_packet_with_a_copy_against_loss_tells_voice_from_silence_too():
+    encoder = SpeechEncoder()
+    encoder.survive_loss()
+    sizes: list[int] = []
+    for number, block in enumerate(np.concatenate((tone(0.4), np.zeros(48_000 // 2))).reshape(-1, FRAME)):
+        frame = AudioFrame.from_ndarray((block * 32767).astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, number * FRAME, Fraction(1, 48_000)
+        sizes += map(len, encoder.encode(frame)[0])
+    assert min(sizes[:20]) >= VOICE_BYTES
+    assert max(sizes[22:]) < VOICE_BYTES
 
 
 def test_a_reply_begins_with_the_first_of_two_voiced_packets():
