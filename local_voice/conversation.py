@@ -438,8 +438,8 @@ class Conversation:
             self.history.append(Message("assistant", heard, event.interrupted))
         elif reply.broke_off:
             self._memory.drop_question()  # it got an apology for an answer
-        elif event.interrupted and not reply.cut and self.history and self.history[-1].role == "user":
-            self.history[-1] = replace(self.history[-1], interrupted=True)
+        elif event.interrupted and not reply.cut and reply.user is not None:
+            self._memory.leave_question()
         user = self._user
         if user is None:
             return []
@@ -482,12 +482,11 @@ class Conversation:
 
     def _resumed(self, messages: tuple[Message, ...], now: float) -> list[Command]:
         """A question whose answer broke off with the connection is answered now."""
-        if messages[-1].role != "user" or not messages[-1].interrupted:
-            self.history[:0] = messages
+        unanswered = [message for message in messages[-1:] if message.role == "user" and message.interrupted]
+        self.history[:0] = messages[: len(messages) - len(unanswered)]
+        if not unanswered:
             return []
-        *before, question = messages
-        self.history[:0] = before
-        return self._typed(question.content, now, "the connection broke before its answer")
+        return self._typed(unanswered[0].content, now, "the connection broke before its answer")
 
     def _typed(self, text: str, now: float, why: str = "the user wrote it") -> list[Command]:
         """A written message takes the place of whatever is being said, by either side."""

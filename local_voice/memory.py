@@ -5,6 +5,8 @@ From these it judges words: whether a turn is over, meant for the assistant, or 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from local_voice.barge_in import asks_for_silence
 from local_voice.completeness import expected_answer
 from local_voice.echo_guard import without_echo
@@ -55,6 +57,11 @@ class Memory:
         """The message that waits for an answer will be said again, or goes on."""
         if self.history and self.history[-1].role == "user":
             self.history.pop()
+
+    def leave_question(self) -> None:
+        """The connection broke before the newest message was answered: the next one may do so."""
+        if self.history and self.history[-1].role == "user":
+            self.history[-1] = replace(self.history[-1], interrupted=True)
 
     def evidence(self, user: UserTurn, now: float) -> Evidence:
         """What speaks for and against the end of the turn, in the pause at `now`."""

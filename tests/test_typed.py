@@ -14,6 +14,7 @@ from local_voice.events import (
     PushToTalk,
     Release,
     Resumed,
+    Say,
     StopSpeaking,
     Transcribe,
     Typed,
@@ -150,6 +151,18 @@ def test_a_question_whose_answer_was_silenced_is_not_answered_by_the_next_connec
     table.tell(StopSpeaking())
     table.tell(PlaybackEnded(1, 0, "", interrupted=True))
     assert Table().tell(Resumed(tuple(table.conversation.history))) == []
+
+
+def test_are_you_still_there_leaves_no_question_to_the_next_connection():
+    table = Table(idle_seconds=1.0)
+    table.tell(Resumed((Message("user", "Stop."),)))
+    assert kinds(table.hear("." * 40)) == [Say]
+    table.tell(PlaybackEnded(*table.key(), "", interrupted=True))
+    assert table.conversation.history == [Message("user", "Stop.")]
+
+
+def test_nothing_said_before_is_nothing_to_answer():
+    assert Table().tell(Resumed(())) == []
 
 
 async def test_a_user_who_comes_back_hears_the_answer_that_was_being_thought_out():
