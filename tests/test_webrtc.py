@@ -332,6 +332,11 @@ async def test_our_own_canceller_runs_until_the_client_says_it_has_one():
         caller.send({"type": "hello", "echo_cancellation": True})
         await until(lambda: not transport.echo)
         assert transport._echo_path is None
+        caller.send({"type": "hello", "echo_cancellation": False})  # a microphone that was opened later
+        await until(lambda: transport._echo_path is not None)
+        caller.send({"type": "hello", "echo_cancellation": True})
+        caller.send({"type": "hello", "echo_cancellation": False})
+        await until(lambda: transport._echo_path is None and transport.echo)  # not again and again
     async with serving(ear, echo_cancellation=False) as server, Caller(server.url):
         await until(lambda: len(ear.transports) == 2)
         assert ear.transports[1]._echo_path is None

@@ -159,6 +159,8 @@ class WebRtcTransport:
         self._far_end = FarEnd(RATE)
         self._delay_source = self._far_end.source
         self._echo_path = EchoPath(echo, RATE) if echo is not None else None
+        self._spare = echo
+        """Makes one more canceller, for a client that begins without a microphone; None when it is used."""
         self._round_trip = 0.0
         """Of the network, in seconds, as the client's receiver reports tell."""
         self._line = Unbroken(RATE)
@@ -314,6 +316,9 @@ class WebRtcTransport:
         if hello.echo_cancellation:
             self._echo_path = None
             self._encoder.survive_loss()
+        elif self._echo_path is None and self._spare is not None:
+            self._echo_path, self._spare = EchoPath(self._spare, RATE), None
+            self._start(self._watch_round_trip())
         level = logging.DEBUG if self._greeted else logging.INFO
         log.log(level, "the client says of its microphone: %s", hello)
         self._greeted = True
