@@ -9,7 +9,7 @@ usage() {
     cat <<'END'
 Usage: benchmarks/run_all.sh [--quick] [--no-setup] [--peers] [--out FOLDER] [NAME...]
 
-About 12 minutes on a machine with a GPU, 23 on two cores. Nothing else should be at work meanwhile.
+About 12 minutes on a machine with a GPU, 36 on two cores. Nothing else should be at work meanwhile.
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
   --no-setup  measure with the Python that is on the PATH, instead of scripts/setup's
