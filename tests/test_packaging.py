@@ -125,7 +125,8 @@ def test_the_unit_starts_our_program_and_waits_long_enough_for_its_end():
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/local-voice/.venv/bin/local-voice", sys.executable))
+    program = f'"{sys.executable}"'  # its folder's name may hold a space
+    unit.write_text(UNIT.read_text().replace("/opt/local-voice/.venv/bin/local-voice", program))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
