@@ -299,7 +299,7 @@ async def test_what_the_user_presses_reaches_the_conversation_and_its_failure_br
 
 
 async def test_who_writes_faster_than_anybody_types_is_told_once_and_may_go_on_later(monkeypatch):
-    monkeypatch.setattr(webrtc, "WRITTEN_SECONDS", 0.2)
+    monkeypatch.setattr(webrtc, "WRITTEN", (6, 0.2))
     transport = WebRtcTransport(RTCPeerConnection(RTCConfiguration(iceServers=[])))
     came: list[object] = []
     transport.on_control = came.append
@@ -307,7 +307,7 @@ async def test_who_writes_faster_than_anybody_types_is_told_once_and_may_go_on_l
         transport._press(Typed(str(number)))
     transport._press(StopSpeaking())  # no message, and so not held back
     await asyncio.sleep(0)
-    assert came == [*(Typed(str(number)) for number in range(webrtc.MOST_WRITTEN)), StopSpeaking()]
+    assert came == [*(Typed(str(number)) for number in range(6)), StopSpeaking()]
     told = [text for text in transport._unsent if '"notice"' in text]
     assert len(told) == 1
     await asyncio.sleep(0.25)
@@ -387,7 +387,7 @@ async def test_a_client_can_not_make_more_sound_than_time_passes(caplog):
     taken = sum(len(transport._heard.get_nowait()) for _ in range(transport._heard.qsize()))
     await transport.close("enough")
     assert taken / webrtc.RATE < webrtc.AHEAD_SECONDS + 1
-    assert transport.refused_seconds > 200
+    assert transport._credit.refused > 200
     assert caplog.text.count("more sound than time passes") == 1
 
 

@@ -34,6 +34,7 @@ from local_voice.audio import AudioChunk, Samples
 from local_voice.events import ChooseMode, Message, PushToTalk, StopSpeaking, Typed
 from local_voice.playout import Playout
 from local_voice.stages import Control, Manner, Notice, Notification, RemovesEcho
+from local_voice.transports.allowance import Allowance, SoundCredit
 from local_voice.transports.echo_path import EchoPath
 from local_voice.transports.far_end import ASSUMED_SECONDS, FarEnd, sample_of
 from local_voice.transports.ice import IceServer
@@ -60,16 +61,15 @@ TICK_SECONDS = 0.05
 WAITING_CHUNKS = 500
 """Received chunks (10 s) kept for a session that doesn't take them; beyond that the oldest are lost."""
 AHEAD_SECONDS = 10.0
-"""So much more sound than time may come from a client (a burst after a stall of ours); the rest is not taken,
-since judging 1 s of it takes 10 to 20 ms of the loop, which is everybody's."""
+"""So much more sound than time may come from a client; the rest is not taken."""
 WAITING_MESSAGES = 50
 """Messages kept until the data channel opens; beyond that the oldest are lost."""
 CHANNEL_BYTES = 65_536
 """With this much unsent, further messages are dropped: captions that late help nobody."""
-MOST_PRESSES, PRESSES_SECONDS = 20, 5.0
+PRESSES = (20, 5.0)
 """What a client may press and choose in so many seconds; more is ignored."""
-MOST_WRITTEN, WRITTEN_SECONDS = 6, 20.0
-"""What it may write: each message costs a reply, and nobody writes as fast as a program that floods us."""
+WRITTEN = (6, 20.0)
+"""What it may write: each message costs a reply."""
 ROUND_TRIP_SECONDS = 1.0
 """How often the network's round trip is looked up, while our own canceller runs."""
 LAST_WORDS_SECONDS = 0.05
@@ -148,9 +148,7 @@ class WebRtcTransport:
         self._voice = Voice(self.playout, self._on_frame)
         self._sender = peer.addTrack(self._voice)
         self._encoder = encode_speech(self._sender)
-        self._pressed: deque[float] = deque(maxlen=MOST_PRESSES)
-        """When its last presses came."""
-        self._written: deque[float] = deque(maxlen=MOST_WRITTEN)
+        self._presses, self._written = Allowance(*PRESSES), Allowance(*WRITTEN)
         self.ignored_presses = 0
         self._told_to_wait = False
         self._sent: tuple[int, int] | None = None
@@ -166,9 +164,7 @@ class WebRtcTransport:
         self._line = Unbroken(RATE)
         self._presence = Presence()
         self._greeted = False
-        self._credit, self._put_at = AHEAD_SECONDS, 0.0
-        """Seconds of sound that may be taken, and when that was so."""
-        self.refused_seconds = 0.0
+        self._credit = SoundCredit(AHEAD_SECONDS)
         self._heard: asyncio.Queue[Samples | None] = asyncio.Queue(WAITING_CHUNKS)
         self._channel: RTCDataChannel | None = None
         self._unsent: deque[str] = deque(maxlen=WAITING_MESSAGES)
@@ -284,20 +280,19 @@ class WebRtcTransport:
                 self._close_soon("it said goodbye", last_words=False)
 
     def _press(self, control: Control) -> None:
-        """No hand is as fast as a program that floods us, and each press may begin a reply."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
         writes = isinstance(control, Typed)
-        before, seconds = (self._written, WRITTEN_SECONDS) if writes else (self._pressed, PRESSES_SECONDS)
-        if len(before) == before.maxlen and now - before[0] < seconds:
+        allowed = self._written if writes else self._presses
+        if not allowed.take(loop.time()):
             if not self.ignored_presses:
-                log.warning("the client presses or writes more than %d times in %g s", len(before), seconds)
+                log.warning(
+                    "the client presses or writes more than %d times in %g s", allowed.most, allowed.seconds
+                )
             if writes and not self._told_to_wait:
                 self.notify(Notice("That is faster than I can answer: please write it again in a moment."))
             self._told_to_wait = self._told_to_wait or writes
             self.ignored_presses += 1
             return
-        before.append(now)
         self._told_to_wait = self._told_to_wait and not writes
         # Not from here: what goes wrong there must not break the data channel.
         loop.call_soon(self.on_control, control)
@@ -371,16 +366,12 @@ class WebRtcTransport:
         if self._gone.is_set():
             return
         now = asyncio.get_running_loop().time()
-        # 5 % more than time passes: clocks differ, by far less.
-        self._credit = min(self._credit + 1.05 * (now - self._put_at), AHEAD_SECONDS)
-        self._put_at = now
         for chunk in chunks:
-            if len(chunk) > self._credit * RATE:
-                if not self.refused_seconds:
+            refused = self._credit.refused
+            if not self._credit.take(len(chunk) / RATE, now):
+                if not refused:
                     log.warning("the client sends more sound than time passes: it is not taken")
-                self.refused_seconds += len(chunk) / RATE
                 continue
-            self._credit -= len(chunk) / RATE
             samples = self._clean(chunk)
             if self._heard.full():
                 self._heard.get_nowait()
