@@ -31,7 +31,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from benchmarks import report as reports
 from benchmarks.report import Report, Share, Times
 from benchmarks.sounds import Spoken, noises, people, questions, worse
-from local_voice.audio import SPEECH_RATE, Rechunker, Samples, silence
+from local_voice.audio import SPEECH_RATE, Rechunker, Samples, level, silence
 from local_voice.endpointing import Endpointer, SpeechPaused, SpeechStarted
 from local_voice.engines.silero_vad import WINDOW, SileroVad
 from local_voice.engines.whisper import Whisper
@@ -118,7 +118,8 @@ async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: 
     for number, window in enumerate(Rechunker(WINDOW).push(sound), 1):
         now = number * step
         await asyncio.sleep(began + now - loop.time())
-        fact = judge.process(ears.probability(window), step, now, turn.start_seconds)
+        heard = ears.probability(window)
+        fact = judge.process(heard, step, now, turn.start_seconds, level=level(window))
         if isinstance(fact, SpeechStarted):
             start, asked = max(0.0, fact.start - turn.pre_roll_seconds), now
         elif isinstance(fact, SpeechPaused):

@@ -168,10 +168,12 @@ class Conversation:
         turn = self._settings
         heard = 0.0 if self._deaf else event.probability
         if self._reply is None:
-            fact = self._endpointer.process(heard, event.seconds, now, turn.start_seconds)
+            fact = self._endpointer.process(heard, event.seconds, now, turn.start_seconds, level=event.level)
         else:
             from_here = self._vad.overlap_probability
-            fact = self._endpointer.process(heard, event.seconds, now, turn.duck_seconds, from_here)
+            fact = self._endpointer.process(
+                heard, event.seconds, now, turn.duck_seconds, from_here, event.level
+            )
         if self._user is not None and heard >= self._vad.start_probability:
             self._user.hear(event)
         match fact:
@@ -242,6 +244,8 @@ class Conversation:
     def _partial(self, user: UserTurn, now: float) -> list[Command]:
         spoken = now - user.segment_start
         if not self._settings.partial_seconds or now < user.next_partial or spoken > LONGEST_PARTIAL_SECONDS:
+            return []
+        if self._endpointer.quiet:  # perhaps the end: its final pass would have to wait for this one
             return []
         user.next_partial = now + self._settings.partial_seconds
         return [self._transcribe(user, now, final=False)]

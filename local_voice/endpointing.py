@@ -28,6 +28,13 @@ EPSILON = 1e-6
 RESUME_SECONDS = 0.064
 """Voice needed within a pause to go on with the turn: one loud window alone is a click or a breath."""
 
+QUIET_DB = 25.0
+"""A window this much softer than the loudest of the speech before it holds nothing of it. Silero hears voice
+for two or three windows more."""
+
+FADE_DB = 10.0
+"""A second: so a bang that was taken for voice is forgotten soon, and not all speech after it called soft."""
+
 ASKS_PROBABILITY = 0.1
 """Smart Turn at or above this, and a whole question: probably done. Below it were three of the four pauses
 that the question mark alone would have cut off (benchmarks/bench_conversation.py)."""
@@ -73,11 +80,18 @@ class Endpointer:
         self._voiced = False
         self._run_start = 0.0
         self._last_voice = 0.0
+        self._loudest = 0.0
+        self._quiet = 0.0
 
     @property
     def voiced(self) -> bool:
         """The newest window was voice."""
         return self._voiced
+
+    @property
+    def quiet(self) -> bool:
+        """The newest window was much softer than the speech before it, even if Silero calls it voice."""
+        return self._quiet > 0.0
 
     @property
     def speaking(self) -> bool:
@@ -99,17 +113,24 @@ class Endpointer:
         now: float,
         onset_seconds: float,
         onset_probability: float | None = None,
+        level: float = 0.0,
     ) -> Fact | None:
         """Judge the window that ends at `now` and lasts `seconds`.
 
         `onset_seconds`: unbroken voice that counts as a start out of quiet. `onset_probability`: from which a
-        window is voice; None for the usual one.
+        window is voice; None for the usual one. `level`: its loudness, dB. A pause is one at `pause_seconds`
+        of silence, and at its first window when it was quiet for that long already.
         """
         onset = self._vad.start_probability if onset_probability is None else onset_probability
         threshold = min(self._vad.stop_probability, onset) if self._voiced else onset
         voiced = probability >= threshold
         if voiced and not self._voiced:
             self._run_start = now - seconds
+            if self._phase is _Phase.QUIET:
+                self._loudest = level
+        if voiced:
+            self._loudest = max(self._loudest - FADE_DB * seconds, level)
+        self._quiet = self._quiet + seconds if level <= self._loudest - QUIET_DB else 0.0
         self._voiced = voiced
         run = now - self._run_start + EPSILON if voiced else 0.0
         match self._phase:
@@ -119,7 +140,7 @@ class Endpointer:
                 return self._speak(SpeechResumed(self._run_start), now)
             case _Phase.SPEECH if voiced:
                 self._last_voice = now
-            case _Phase.SPEECH if now - self._last_voice + EPSILON >= self._pause_seconds:
+            case _Phase.SPEECH if max(self._quiet, now - self._last_voice) + EPSILON >= self._pause_seconds:
                 self._phase = _Phase.PAUSE
                 return SpeechPaused(self._last_voice)
         return None

@@ -97,9 +97,10 @@ class TurnSettings(Section):
     pre_roll_seconds: Seconds = 0.5
     """Audio kept from before the detected start, so that a soft first sound is not lost."""
     pause_seconds: Seconds = 0.064
-    """Silence after which the final transcript is begun and a draft reply prepared. 0.032 would be as good a
-    sign (212 pauses instead of 210 in 710 s), but cuts the last sound: 12 of 125 turns were read otherwise
-    than with 0.2 s more of it, with 0.064 6."""
+    """Silence after which the final transcript is begun and a draft reply prepared. Its first window does
+    where the sound has been soft for so long. That window alone would be as good a sign (212 pauses instead
+    of 210 in 710 s), but cuts the last sound: 12 of 125 turns were read otherwise than with 0.2 s more of it,
+    with 0.064 6."""
     predict_seconds: Seconds = 0.16
     """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
     confident_seconds: Seconds = 0.224

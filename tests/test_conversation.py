@@ -209,6 +209,17 @@ def test_speech_after_a_failure_takes_the_turn_up_again():
     assert kinds(table.tell(FinalTranscript(1, 1, "Hello."))) == [Draft]
 
 
+def test_no_partial_begins_in_a_soft_moment_which_may_be_the_end():
+    table = Table()
+    table.level = -20.0
+    table.hear("#" * 17)
+    table.level = -50.0
+    assert only(Transcribe, table.hear("####")) == []
+    table.level = -20.0
+    (partial,) = only(Transcribe, table.hear("#"))
+    assert not partial.final
+
+
 def test_partials_come_at_their_pace_and_stop_in_the_pause():
     table = Table()
     partials = [c for c in only(Transcribe, table.hear("#" * 68)) if not c.final]

@@ -1,4 +1,8 @@
-"""Tables of probabilities: one character a window of 32 ms; '#' is speech, '.' silence, '~' in between."""
+"""Tables of probabilities: one character a window of 32 ms.
+
+'#' is speech, '.' silence as loud as it, '~' in between; 's' and '-' are what Silero calls speech and silence
+where next to nothing is to be heard.
+"""
 
 import pytest
 
@@ -14,7 +18,8 @@ from local_voice.endpointing import (
 from local_voice.settings import TurnSettings, VadSettings
 
 WINDOW = 0.032
-PROBABILITY = {"#": 0.95, ".": 0.05, "~": 0.4}
+PROBABILITY = {"#": 0.95, ".": 0.05, "~": 0.4, "s": 0.95, "-": 0.05}
+LEVEL = {"s": -50.0, "-": -50.0}
 
 
 def facts(windows: str, onset: float = 0.096) -> list[tuple[int, object]]:
@@ -22,7 +27,8 @@ def facts(windows: str, onset: float = 0.096) -> list[tuple[int, object]]:
     endpointer = Endpointer(VadSettings(), TurnSettings())
     found = []
     for number, letter in enumerate(windows, start=1):
-        fact = endpointer.process(PROBABILITY[letter], WINDOW, number * WINDOW, onset)
+        level = LEVEL.get(letter, -20.0)
+        fact = endpointer.process(PROBABILITY[letter], WINDOW, number * WINDOW, onset, level=level)
         if fact is not None:
             found.append((number, fact))
     return found
@@ -51,6 +57,44 @@ def test_a_pause_is_noticed_after_two_silent_windows():
 
 def test_one_silent_window_is_no_pause():
     assert len(facts("####.####.###")) == 1
+
+
+def test_one_silent_window_is_a_pause_where_the_sound_was_soft_for_two():
+    assert facts("####ss-")[-1] == (7, SpeechPaused(pytest.approx(6 * WINDOW)))
+    assert facts("####s-")[-1] == (6, SpeechPaused(pytest.approx(5 * WINDOW)))
+    assert facts("####--")[-1] == (6, SpeechPaused(pytest.approx(4 * WINDOW)))
+
+
+def test_what_silero_calls_voice_is_no_pause_however_soft():
+    assert len(facts("####ssssssss####")) == 1
+
+
+def test_a_soft_moment_that_is_over_makes_no_pause():
+    assert len(facts("####ss#.###")) == 1
+    assert facts("####s.-.")[-1] == (7, SpeechPaused(pytest.approx(5 * WINDOW)))
+
+
+def test_a_bang_does_not_make_all_speech_after_it_soft():
+    endpointer = Endpointer(VadSettings(), TurnSettings())
+    quiet = []
+    for number, level in enumerate([-35.0] * 4 + [-5.0] + [-35.0] * 40, start=1):
+        endpointer.process(0.95, WINDOW, number * WINDOW, 0.096, level=level)
+        quiet.append(endpointer.quiet)
+    assert quiet[5]
+    assert not quiet[-1]
+
+
+def test_soft_is_softer_than_this_turn_not_than_the_one_before():
+    endpointer = Endpointer(VadSettings(), TurnSettings())
+    turns = [-10.0] * 4 + [-60.0] * 2, [-40.0] * 4 + [-60.0] * 2
+    number = 0
+    for levels in turns:
+        for level in levels:
+            number += 1
+            voice = 0.95 if level > -50 else 0.05
+            endpointer.process(voice, WINDOW, number * WINDOW, 0.096, level=level)
+        endpointer.reset()
+    assert not endpointer.quiet
 
 
 def test_speech_after_a_pause_resumes_and_can_pause_again():
