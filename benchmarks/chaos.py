@@ -5,11 +5,11 @@
 Starts `local-voice serve` and calls it over WebRTC. What can't be done from outside (a recogniser that
 raises, a voice that hangs, a clock that jumps) is in `tests/test_chaos.py`, on scripts.
 
-engine: half a second into a long reply the language model's core is killed, then its worker; then the core
-is stopped, as if it hung. Seconds from that moment: `shown`, until the apology stands on the page; `said`,
-until its last sound, which comes after what was ready of the reply; `answered`, until the first sound of a
-reply that the model wrote again, for a caller who asks anew after each of so many `apologies`. `hole`: the
-longest time in which no packet of sound came from the server, as everybody hears it.
+engine: half a second into a long reply the language model's process is killed; then the new one is stopped,
+as if it hung. Seconds from that moment: `shown`, until the apology stands on the page; `said`, until its last
+sound, which comes after what was ready of the reply; `answered`, until the first sound of a reply that the
+model wrote again, for a caller who asks anew after each of so many `apologies`. `hole`: the longest time in
+which no packet of sound came from the server, as everybody hears it.
 disk: the file of a recording can't grow any more (RLIMIT_FSIZE on the running server). `told`: until the
 page says that it is no longer recorded. `before`, `after`: from the last voiced sample to the reply.
 neighbour: somebody else's latency beside each client of `nuisance.py`, for so many minutes each; before it,
@@ -109,9 +109,9 @@ def sane(event: dict[str, Any]) -> bool:
 # ---- the engine ----------------------------------------------------------------------------------------
 
 
-def workers(parent: int) -> list[int]:
-    """The processes that a server, or vLLM's core, has started for its work."""
-    found = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(parent)}
+def engines(server: int) -> list[int]:
+    """The processes that a server has started for its work."""
+    found = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(server)}
     return [pid for pid, command in found.items() if b"resource_tracker" not in command]
 
 
@@ -154,17 +154,9 @@ def break_engine(report: Report, flags: list[str]) -> bool:
     """All that can happen to it, one after the other; whether it always came back."""
     well = True
     with served(["--llm.system_prompt", STORYTELLER, *flags]) as (url, server):
-        for label, number, within in (
-            ("engine core killed", signal.SIGKILL, False),
-            ("engine worker killed", signal.SIGKILL, True),
-            ("engine core hangs", signal.SIGSTOP, False),
-        ):
-            before, cores = memory(server), workers(server)
-            victims = workers(cores[0]) if within and cores else cores
-            if not victims:
-                print(f"{label}: left out, this engine has no such process", flush=True)
-                continue
-            found = asyncio.run(recover(url, lambda pid=victims[0], number=number: os.kill(pid, number)))
+        for label, number in (("engine killed", signal.SIGKILL), ("engine hangs", signal.SIGSTOP)):
+            before, (core, *_) = memory(server), engines(server)
+            found = asyncio.run(recover(url, lambda core=core, number=number: os.kill(core, number)))
             row = {**found, "memory_before": before, "memory_after": memory(server)}
             report.row(label, **row)
             print(label, {name: str(value) for name, value in row.items()}, flush=True)

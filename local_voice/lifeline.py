@@ -1,9 +1,9 @@
 """What ties an engine's child processes to us: they end when we end, and they are quiet.
 
-vLLM 0.32 starts its engine core as our child and (on a CPU) a worker as its grandchild. The core does not
-notice when we are killed, and prints on our terminal. A `Lifeline` travels inside the configuration that
-vLLM pickles for its processes; arriving there, before any model is touched, it sets both right, and calls
-what else should happen there. This room knows Linux processes; it must not know what they compute.
+vLLM 0.32 starts its engine core as our child, which may have workers of its own. The core does not notice
+when we are killed, and prints on our terminal. A `Lifeline` travels inside the configuration that vLLM
+pickles for its processes; arriving there, before any model is touched, it sets both right, and calls what
+else should happen there. This room knows Linux processes; it must not know what they compute.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local_voice.engines.inside_vllm import prefer_vnni_product, share_tokenizers
+from local_voice.engines.inside_vllm import prefer_compiled_norm, prefer_vnni_product, share_tokenizers
 from local_voice.engines.vllm_engine import LOOP
 from local_voice.lifeline import Lifeline
 
@@ -42,6 +42,40 @@ def test_where_the_lifeline_arrives_the_product_is_chosen_for_layers_that_suit_i
     subprocess.run([sys.executable, "-c", ARRIVE, lifeline], check=True)
     said = [line for line in log.read_text().splitlines() if line in ("True", "False")]
     assert said == ["True", "False", "False"]
+
+
+@pytest.fixture
+def norm(monkeypatch):
+    """A layer's norm with weights of its own, made as for a model that runs without compiled graphs."""
+    from vllm.config import CompilationConfig, VllmConfig, set_current_vllm_config
+    from vllm.model_executor.layers.layernorm import RMSNorm
+
+    monkeypatch.setattr(RMSNorm, "forward_cpu", RMSNorm.forward_native)  # put back afterwards
+    prefer_compiled_norm()
+    config = VllmConfig(compilation_config=CompilationConfig(custom_ops=["all"]))
+    with set_current_vllm_config(config):
+        made = RMSNorm(896, dtype=torch.bfloat16)
+    made.weight.data = 1 + 0.1 * torch.randn(896, generator=torch.Generator().manual_seed(5)).bfloat16()
+    return made
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 40])
+def test_the_compiled_norm_is_the_one_in_python(norm, tokens: int) -> None:
+    some = torch.Generator().manual_seed(tokens)
+    x, residual = (torch.randn(tokens, 896, generator=some).bfloat16() for _ in range(2))
+    ours, summed = norm.forward_cpu(x.clone(), residual.clone())
+    theirs, sums = norm.forward_native(x.clone(), residual.clone())
+    torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(summed, sums, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(norm.forward_cpu(x), norm.forward_native(x), atol=0.02, rtol=0.01)
+
+
+def test_the_compiled_norm_is_what_a_model_uses_and_leaves_other_numbers_to_python(norm) -> None:
+    assert norm._forward_method.__func__ is type(norm).forward_cpu
+    wide = torch.randn(2, 896)  # float32 beside weights in bfloat16
+    torch.testing.assert_close(norm.forward_cpu(wide), norm.forward_native(wide))
+    apart = torch.randn(2, 2 * 896).bfloat16()[:, ::2]
+    torch.testing.assert_close(norm.forward_cpu(apart), norm.forward_native(apart))
 
 
 @vnni

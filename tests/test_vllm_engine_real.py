@@ -94,6 +94,14 @@ async def test_the_model_answers_in_pieces(real: Real) -> None:
 
 
 @marked
+async def test_the_model_computes_inside_the_core_on_cores_of_its_own(real: Real) -> None:
+    assert "Paris" in await reply(real.engine, FRANCE)  # it takes its cores with the first step
+    assert children(real.core) == []
+    assert len(os.sched_getaffinity(real.core)) == 1
+    assert len(os.sched_getaffinity(0)) > 1  # ours is left alone
+
+
+@marked
 async def test_a_reply_that_goes_round_in_circles_is_ended(real: Real) -> None:
     song = [Message("user", "Write this line again and again for ever: row, row, row your boat.")]
     text = await reply(real.engine, song)
@@ -152,17 +160,17 @@ async def test_a_conversation_that_is_too_long_is_a_stage_error_and_no_crash(rea
 
 @marked
 async def test_a_killed_engine_fails_the_reply_and_comes_back(real: Real) -> None:
-    worker = children(real.core)[0]
+    core = real.core
     pieces = real.engine.generate([Message("user", "Count to one thousand.")])
     await anext(pieces)
-    os.kill(real.core, signal.SIGKILL)
+    os.kill(core, signal.SIGKILL)
     with pytest.raises(StageError, match="restart"):
         async for _ in pieces:
             pass
     with pytest.raises(StageError, match="restart"):
         await reply(real.engine, FRANCE)
     await real.back()
-    assert not _alive(worker)
+    assert not _alive(core)
     assert "Paris" in await reply(real.engine, FRANCE)
 
 

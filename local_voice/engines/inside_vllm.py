@@ -4,6 +4,8 @@ It has two int8 matrix products for x86. The one that quantizes, packs and multi
 used only where the CPU has AMX, though it runs as well on AVX-512 VNNI; benchmarks/NOTES.md has the times
 of both. They mean the same: both quantize every token by its largest value and sum in 32-bit integers.
 
+It adds and normalises in ten calls of torch's on a CPU, though it has both in one there.
+
 And it copies the tokenizer twice for each engine. While it does, Python runs nothing else, so that a restart
 would be heard; and a cache of its own (`func_utils._supports_kw`) keeps the copies of dead engines.
 """
@@ -34,6 +36,34 @@ def prefer_vnni_product() -> None:
         return suits_amx(n, k, dtype) or (dtype == torch.int8 and k % 32 == 0 and n % 16 == 0)
 
     cpu.check_cpu_sgl_kernel = suits
+
+
+def prefer_compiled_norm() -> None:
+    """Let layers add and normalise in one call of vLLM's C++ instead of ten of torch's.
+
+    For a process of vLLM's on a CPU, before the model is made.
+    """
+    import torch
+    from vllm.model_executor.layers.layernorm import RMSNorm
+    from vllm.platforms import current_platform
+
+    current_platform.import_kernels()
+    if not (hasattr(torch.ops._C, "rms_norm") and hasattr(torch.ops._C, "fused_add_rms_norm")):
+        return
+
+    def forward(norm: Any, x: torch.Tensor, residual: torch.Tensor | None = None) -> Any:
+        plain = norm.variance_size_override is None and norm.has_weight and norm.weight.dtype == x.dtype
+        if not (plain and x.is_contiguous()):
+            return norm.forward_native(x, residual)
+        if residual is None:
+            out = torch.empty_like(x)
+            torch.ops._C.rms_norm(out, x, norm.weight.data, norm.variance_epsilon)
+            return out
+        # Both are written over, as vLLM's own fused form may do: nobody reads them again.
+        torch.ops._C.fused_add_rms_norm(x, residual, norm.weight.data, norm.variance_epsilon)
+        return x, residual
+
+    RMSNorm.forward_cpu = forward
 
 
 def share_tokenizers() -> None:

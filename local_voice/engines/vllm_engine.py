@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from local_voice.engines.inside_vllm import prefer_vnni_product, share_tokenizers
+from local_voice.engines.inside_vllm import prefer_compiled_norm, prefer_vnni_product, share_tokenizers
 from local_voice.events import Message
 from local_voice.lifeline import Family, Lifeline
 from local_voice.model_fit import GIB, require_memory, require_model
@@ -43,6 +43,8 @@ FAIR_TOKENS = 32
 LOOP = {"min_pattern_size": 10, "max_pattern_size": 30, "min_count": 4}
 """Ends a reply that says the same 10 to 30 tokens four times running; 2 of 80 of a 0.5B model's did. Shorter
 loops make patterns of that length too. Not fewer: a digit is a token, and a trillion has twelve zeros."""
+IN_ONE_PROCESS = "local_voice.engines.vllm_executor.InsideCore"
+"""The executor for a CPU. On one GPU vLLM by itself gives the model no process of its own."""
 WATCH_SECONDS = 1.0
 """How often an idle engine's pulse is looked at."""
 RETRY_SECONDS = (0.0, 5.0, 15.0, 60.0)
@@ -369,7 +371,8 @@ class VllmEngine:
             "performance_mode": "interactivity" if cuda else "balanced",
             "disable_log_stats": True,
             "enable_log_requests": False,
-            "additional_config": Lifeline(self._log_file, None if cuda else prefer_vnni_product),
+            "distributed_executor_backend": None if cuda else IN_ONE_PROCESS,
+            "additional_config": Lifeline(self._log_file, None if cuda else _prepare_cpu),
         }
 
     def _failure(self, error: Exception) -> str:
@@ -402,6 +405,12 @@ class VllmEngine:
             del engine
             gc.collect()  # it is part of cycles, and would print a traceback when the interpreter ends
         self._family.end()
+
+
+def _prepare_cpu() -> None:
+    """In a process of vLLM's, before the model is made."""
+    prefer_vnni_product()
+    prefer_compiled_norm()
 
 
 def _first_line(error: BaseException) -> str:
