@@ -1,10 +1,12 @@
 """A program that holds the microphone open, for tests: what it hears and plays can be compared with files.
 
 `python microphone_program.py FOLDER SECONDS [echo]` plays FOLDER/play.wav, if there is one, after half a
-second, writes what it has heard to FOLDER/heard.wav, and prints the user's notices, one a line.
+second, writes what it has heard to FOLDER/heard.wav, and prints the user's notices, one a line. If it hangs,
+it says where and ends.
 """
 
 import asyncio
+import faulthandler
 import sys
 from pathlib import Path
 
@@ -48,6 +50,7 @@ async def main(folder: Path, seconds: float, echo: bool) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(60, exit=True)
     try:
         asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2]), "echo" in sys.argv[3:]))
     except StartupError as error:

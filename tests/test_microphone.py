@@ -585,11 +585,13 @@ class Program:
     def __init__(self, server: SoundServer, folder: Path, seconds: float, *options: str) -> None:
         self.folder = folder
         script = Path(__file__).with_name("microphone_program.py")
+        # Not a pipe: nobody reads it before the end, and a full one would stop the program.
+        self._errors = (folder / "errors.txt").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, str(script), str(folder), str(seconds), *options],
             env={**server.environment, "PYTHONPATH": str(script.parent.parent)},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
         )
 
@@ -599,15 +601,22 @@ class Program:
     def __exit__(self, *error: object) -> None:
         self.process.kill()
         self.process.communicate()
+        self._errors.close()
 
     def line(self) -> str:
+        """The next that it prints."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        line = self.process.stdout.readline()
+        assert line, self.complaints()
+        return line
+
+    def complaints(self) -> str:
+        return (self.folder / "errors.txt").read_text()
 
     def heard(self) -> Samples:
         """What it heard, at 16 kHz, once it is over."""
-        output, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, output + errors
+        output, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, output + self.complaints()
         return soundfile.read(self.folder / "heard.wav", dtype="float32")[0]
 
 
