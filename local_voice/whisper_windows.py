@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +23,10 @@ word errors on 30 utterances under 4 s were 18.4 % at 3 s, 4.6 % at 5 s and 4.6 
 FULL_WINDOW = WINDOW_SECONDS[-1]
 MARGIN_SECONDS = 1.0
 """Silence after the speech: without any, 13.4 % of words were wrong instead of 4.1 % (whisper-base)."""
+TIMESTAMP_SECONDS = 0.02
+"""Between two of Whisper's timestamps (openai/whisper, `tokenizer.py`)."""
+SHORTEST_PHRASE_SECONDS = 0.3
+"""A phrase that begins so shortly before the sound's end was not said."""
 LONGEST_PIECE_SECONDS = 28.0
 """Longer sound is cut at its quietest points and decoded piece by piece."""
 
@@ -111,6 +116,21 @@ def without_loop(tokens: Sequence[int]) -> list[int]:
             if (rounds >= 4 and rounds * size >= 12) or (rounds >= 3 and size >= 4):
                 return text[: start + size]
     return text
+
+
+def within(tokens: Sequence[int], first_timestamp: int, speech_seconds: float) -> list[int]:
+    """The tokens without the phrases that begin where the sound is over; all of them when none does.
+
+    Two timestamps in a row are the end of one phrase and the start of the next. A loop of whole phrases runs
+    on into the silence that fills the window: so did 8 of 8 of base and 33 of 44 of tiny.en (312 pauses in
+    questions of six voices and human speech), and what was left is what a longer window heard, but for
+    "C" there and "sea" here. Only for a text that is doubted: the times in a short window are rough.
+    """
+    over = first_timestamp + (speech_seconds - SHORTEST_PHRASE_SECONDS) / TIMESTAMP_SECONDS
+    for number, (end, start) in enumerate(pairwise(tokens)):
+        if end >= first_timestamp and start >= over:
+            return list(tokens[: number + 1])
+    return list(tokens)
 
 
 @dataclass(frozen=True, slots=True)

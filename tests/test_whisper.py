@@ -38,12 +38,16 @@ def hiss(seconds: float, level: float = 0.02) -> Samples:
 # ---- judgement around a scripted model ------------------------------------------------------------------
 
 
+TIMES = 50_363
+"""The first timestamp."""
+
+
 @dataclass
 class ScriptedModel:
     """Stands in for CTranslate2: says what is scripted for each window, and notes what it was asked."""
 
     says: dict[int, tuple[str, float, float]]
-    """Window in seconds -> text, log probability, no-speech probability."""
+    """Window in seconds -> text, with times like <2.00>, log probability, no-speech probability."""
     n_mels: int = 80
     is_multilingual: bool = False
     windows: list[int] = field(default_factory=list)
@@ -61,7 +65,10 @@ class ScriptedModel:
         self.limits.append((len(prompts[0]), options["max_length"]))
         text, score, no_speech = self.says[window]
         tokens = [
-            ScriptedTokenizer.words.setdefault(word, len(ScriptedTokenizer.words)) for word in text.split()
+            TIMES + round(float(word[1:-1]) / 0.02)
+            if word.startswith("<")
+            else ScriptedTokenizer.words.setdefault(word, len(ScriptedTokenizer.words))
+            for word in text.split()
         ]
         return [SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=no_speech)]
 
@@ -70,7 +77,7 @@ class ScriptedTokenizer:
     words: dict[str, int] = {}  # noqa: RUF012
 
     def token_to_id(self, token: str) -> int:
-        return 50_256
+        return TIMES - 1 if token == "<|notimestamps|>" else 50_256
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Any:
         return SimpleNamespace(ids=list(range(len(text.split()))))
@@ -118,6 +125,24 @@ async def test_a_loop_that_a_slightly_longer_window_undoes_does_not_cost_the_ful
         model.windows.clear()
         assert (await whisper.transcribe(hiss(2), final=True)).text == "tell me more"
     assert model.windows == [5, 8]
+
+
+async def test_a_loop_that_runs_on_beyond_the_sound_ends_with_it_and_costs_no_second_decode(scripted):
+    loop = "<0.00> where is it <2.00>" + " <2.00> where is it <4.00>" * 3
+    whisper, model = scripted({5: (loop, -0.2, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        assert (await whisper.transcribe(hiss(2), final=True)).text == "where is it"
+    assert model.windows == [5]
+
+
+async def test_what_is_said_again_within_the_sound_is_heard_again(scripted):
+    said = "<0.00> where is it <1.00> <1.00> where is it <2.00>"
+    whisper, model = scripted({5: (said, -0.2, 0.1), 8: ("where is it where is it", -0.2, 0.1)})
+    async with whisper:
+        model.windows.clear()
+        await whisper.transcribe(hiss(2), final=True)
+    assert model.windows == [5, 8, 30]
 
 
 async def test_a_partial_pass_that_looped_is_cut_and_costs_no_second_decode(scripted):

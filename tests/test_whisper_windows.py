@@ -13,6 +13,7 @@ from local_voice.whisper_windows import (
     split_at_quiet,
     token_cap,
     window_seconds,
+    within,
     without_loop,
 )
 
@@ -91,6 +92,30 @@ def test_cutting_a_loop_leaves_a_beginning_of_the_text_without_that_loop(tokens:
     kept = without_loop(tokens)
     assert kept == tokens[: len(kept)]
     assert without_loop(kept) == kept
+
+
+TIMES = 1000
+"""The first timestamp of these."""
+
+
+def at(seconds: float) -> int:
+    return TIMES + round(seconds / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("second_start", "kept"),
+    [(1.0, 8), (2.6, 8), (2.8, 4), (3.0, 4), (5.0, 4)],
+)
+def test_a_phrase_that_begins_where_the_sound_is_over_was_not_said(second_start: float, kept: int):
+    tokens = [at(0), 1, 2, at(second_start), at(second_start), 1, 2, at(9.0)]
+    assert within(tokens, TIMES, 3.0) == tokens[:kept]
+
+
+def test_the_end_of_the_last_phrase_may_be_anywhere():
+    for tokens in ([], [at(0)], [at(0), 1, at(5.0)], [at(0), 1, at(5.0), at(5.0)], [1, 2, 3]):
+        assert [token for token in within(tokens, TIMES, 3.0) if token < TIMES] == [
+            token for token in tokens if token < TIMES
+        ]
 
 
 def heard(text: str, log_probability: float = -0.5, no_speech: float = 0.1, **more: bool) -> Hypothesis:

@@ -1,7 +1,8 @@
 """Whisper: the words in a piece of sound, by faster-whisper on CTranslate2.
 
-A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how); a final pass
-that looks wrong is done again in a longer one, at last in Whisper's own of 30 s. This room must not know
+A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how), without what
+repeats itself beyond the sound; a final pass that still looks wrong is done again in a longer one, at last in
+Whisper's own of 30 s. This room must not know
 about turns: it is given sound and returns words.
 """
 
@@ -33,6 +34,7 @@ from local_voice.whisper_windows import (
     split_at_quiet,
     token_cap,
     window_seconds,
+    within,
     without_loop,
 )
 from local_voice.worker import Worker, WorkerBusyError
@@ -54,6 +56,7 @@ class Whisper:
         self._tokenizer: Any = None
         self._first_special = 0
         """Tokens from here on are timestamps and other marks, not text."""
+        self._first_timestamp = 0
         self._mel = LogMel(80)
         # One decode at a time uses all the threads it is given. A session has at most one final and one
         # partial pass waiting; with 64 waiting the least urgent, newest pass is refused.
@@ -157,17 +160,24 @@ class Whisper:
             return_no_speech_prob=True,
         )[0]
         tokens: list[int] = result.sequences_ids[0]
+        hypothesis = self._hypothesis(tokens, result, cap)
+        if doubt(hypothesis) == "runaway":
+            hypothesis = self._hypothesis(within(tokens, self._first_timestamp, speech_seconds), result, cap)
+        return hypothesis, language
+
+    def _hypothesis(self, tokens: list[int], result: Any, cap: int) -> Hypothesis:
+        """What a decode says by its `tokens`, or by the first of them."""
         words = [token for token in tokens if token < self._first_special]
         kept = without_loop(words)
-        hypothesis = Hypothesis(
+        decoded = len(result.sequences_ids[0])
+        return Hypothesis(
             text=self._tokenizer.decode(kept).strip(),
             tokens=len(kept),
             # The score is the mean without the end token, whose probability it holds all the same.
-            log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            log_probability=result.scores[0] * decoded / (decoded + 1),
             no_speech=result.no_speech_prob,
             runaway=len(kept) < len(words) or len(tokens) >= cap,
         )
-        return hypothesis, language
 
     def _language(self, encoded: Any | None) -> str:
         """The language of the settings; for `auto`, what the encoded sound seems to be, or else English."""
@@ -215,6 +225,7 @@ class Whisper:
         )
         self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
         self._first_special = self._tokenizer.token_to_id("<|endoftext|>")
+        self._first_timestamp = self._tokenizer.token_to_id("<|notimestamps|>") + 1
         self._mel = LogMel(self._model.n_mels)
         self._check_language()
 
