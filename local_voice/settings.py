@@ -189,9 +189,8 @@ class LlmSettings(Section):
     about 2 GiB; Whisper needs about 2.5 GiB beside it."""
     kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
     """Memory for the key-value cache."""
-    block_size: Tokens = 32
-    """Key-value block: a prompt's beginning is reused in whole blocks, so small is soon. A multiple of 32 on
-    a CPU, of 16 on a GPU."""
+    block_size: Tokens = 16
+    """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon."""
     max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
     """Replies written at the same time."""
     eager: bool = True

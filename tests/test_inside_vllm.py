@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from local_voice.engines.inside_vllm import prefer_compiled_norm, prefer_vnni_product, share_tokenizers
+from local_voice.engines.inside_vllm import (
+    allow_small_blocks,
+    prefer_compiled_norm,
+    prefer_vnni_product,
+    share_tokenizers,
+)
 from local_voice.engines.vllm_engine import LOOP
 from local_voice.lifeline import Lifeline
 
@@ -76,6 +81,56 @@ def test_the_compiled_norm_is_what_a_model_uses_and_leaves_other_numbers_to_pyth
     torch.testing.assert_close(norm.forward_cpu(wide), norm.forward_native(wide))
     apart = torch.randn(2, 2 * 896).bfloat16()[:, ::2]
     torch.testing.assert_close(norm.forward_cpu(apart), norm.forward_native(apart))
+
+
+@pytest.mark.parametrize("context", [40, 170])
+def test_attention_in_blocks_of_16_is_attention(monkeypatch, context: int) -> None:
+    from vllm import _custom_ops
+    from vllm.platforms import current_platform
+    from vllm.v1.attention.backends import cpu_attn
+
+    backend = cpu_attn.CPUAttentionBackend
+    monkeypatch.setattr(  # put back afterwards
+        backend, "get_supported_kernel_block_sizes", backend.get_supported_kernel_block_sizes
+    )
+    allow_small_blocks()
+    assert backend.get_supported_kernel_block_sizes()[0].base == 16
+    current_platform.import_kernels()
+    heads, kv_heads, size, new = 14, 2, 64, 5  # five tokens after a known beginning
+    isa = cpu_attn._get_attn_isa(torch.bfloat16, 16, size)
+    some = torch.Generator().manual_seed(context)
+    keys, values = (torch.randn(context, kv_heads, size, generator=some).bfloat16() for _ in range(2))
+    query = torch.randn(new, heads, size, generator=some).bfloat16()
+    blocks = -(-context // 16)
+    table = torch.randperm(blocks, generator=some).int()
+    cache = [torch.zeros(blocks, kv_heads, 16, size).bfloat16() for _ in range(2)]
+    slots = torch.tensor([int(table[i // 16]) * 16 + i % 16 for i in range(context)])
+    _custom_ops.cpu_attn_reshape_and_cache(keys, values, *cache, slots, isa)
+    length, starts = torch.tensor([context]).int(), torch.tensor([0, new]).int()
+    plan = _custom_ops.cpu_attn_get_scheduler_metadata(
+        num_reqs=1,
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=size,
+        seq_lens=length,
+        dtype=torch.bfloat16,
+        query_start_loc=starts,
+        causal=True,
+        sliding_window_size=-1,
+        isa=isa,
+        enable_kv_split=True,
+    )
+    ours = torch.empty_like(query)
+    scale = size**-0.5
+    _custom_ops.cpu_attention_with_kv_cache(
+        query, *cache, ours, starts, length, scale, True, None, -1, table[None], 0.0, plan, None
+    )
+    seen = torch.ones(new, context, dtype=torch.bool).tril(context - new)
+    wide = [t.float().transpose(0, 1).repeat_interleave(heads // kv_heads, 0) for t in (keys, values)]
+    plain = torch.nn.functional.scaled_dot_product_attention(
+        query.float().transpose(0, 1), *wide, attn_mask=seen, scale=scale
+    )
+    torch.testing.assert_close(ours.float(), plain.transpose(0, 1), atol=0.02, rtol=0.02)
 
 
 @vnni

@@ -6,6 +6,8 @@ of both. They mean the same: both quantize every token by its largest value and 
 
 It adds and normalises in ten calls of torch's on a CPU, though it has both in one there.
 
+Its attention on a CPU has a form for blocks of 16 tokens, but is offered multiples of 32 only.
+
 And it copies the tokenizer twice for each engine. While it does, Python runs nothing else, so that a restart
 would be heard; and a cache of its own (`func_utils._supports_kw`) keeps the copies of dead engines.
 """
@@ -64,6 +66,17 @@ def prefer_compiled_norm() -> None:
         return x, residual
 
     RMSNorm.forward_cpu = forward
+
+
+def allow_small_blocks() -> None:
+    """Let a CPU keep keys and values in blocks of 16 tokens, so that more of a known prompt is found again.
+
+    For a process of vLLM's on a CPU, before the model is made.
+    """
+    from vllm.v1.attention.backend import MultipleOf
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+    CPUAttentionBackend.get_supported_kernel_block_sizes = staticmethod(lambda spec=None: [MultipleOf(16)])
 
 
 def share_tokenizers() -> None:

@@ -22,7 +22,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from local_voice.engines.inside_vllm import prefer_compiled_norm, prefer_vnni_product, share_tokenizers
+from local_voice.engines.inside_vllm import (
+    allow_small_blocks,
+    prefer_compiled_norm,
+    prefer_vnni_product,
+    share_tokenizers,
+)
 from local_voice.events import Message
 from local_voice.lifeline import Family, Lifeline
 from local_voice.model_fit import GIB, require_memory, require_model
@@ -39,7 +44,7 @@ log = logging.getLogger(__name__)
 PREFILL_TOKENS: dict[Profile, int] = {"cpu": 128, "cuda": 4096}
 """Prompt tokens computed in one step, which holds up everybody's next token: 512 take 1 s on 2 cores."""
 FAIR_TOKENS = 32
-"""Of a step, what each prompt gets at least where several are computed: one block; more if there is room."""
+"""Of a step, what each prompt gets at least where several are computed; more if there is room."""
 LOOP = {"min_pattern_size": 10, "max_pattern_size": 30, "min_count": 4}
 """Ends a reply that says the same 10 to 30 tokens four times running; 2 of 80 of a 0.5B model's did. Shorter
 loops make patterns of that length too. Not fewer: a digit is a token, and a trillion has twelve zeros."""
@@ -411,6 +416,7 @@ def _prepare_cpu() -> None:
     """In a process of vLLM's, before the model is made."""
     prefer_vnni_product()
     prefer_compiled_norm()
+    allow_small_blocks()
 
 
 def _first_line(error: BaseException) -> str:
