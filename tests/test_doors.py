@@ -32,21 +32,39 @@ def said(path: Path) -> Samples:
     return Resampler(sound.sample_rate, RATE).process(sound.samples, last=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(port: int) -> Iterator[Program]:
+    """One for two tests, of which the second ends it."""
     with Program("serve", "--port", str(port)) as program:
         program.wait_for("Ready after", READY_SECONDS)
         yield program
 
 
-async def test_a_conversation_on_the_page_in_chromium(
+async def test_a_killed_language_model_is_apologised_for_and_comes_back(
+    server: Program, port: int, speak: Callable[..., Path], tmp_path: Path
+) -> None:
+    microphone = tmp_path / "microphone.wav"
+    question = said(speak("What is the capital of France?"))
+    sound = np.concatenate((silence(2, RATE), question, silence(8, RATE)))
+    write_wav(microphone, [sound], RATE)
+    cores = [row for row in await asyncio.to_thread(server.processes) if "EngineCore" in row[1]]
+    assert cores, "no engine core is running"
+    for number, _ in cores:
+        os.kill(number, signal.SIGKILL)
+    async with open_page(f"http://127.0.0.1:{port}", microphone=microphone, loop=True) as page:
+        await page.talk()
+        await page.wait_for_caption("assistant", "Sorry", turn=1, seconds=30)
+        await page.wait_for_caption("assistant", "Paris", seconds=120)
+
+
+async def test_a_conversation_on_the_page_in_chromium_until_ctrl_c(
     server: Program, port: int, speak: Callable[..., Path], tmp_path: Path
 ) -> None:
     microphone = tmp_path / "microphone.wav"
@@ -74,23 +92,6 @@ async def test_a_conversation_on_the_page_in_chromium(
     assert await asyncio.to_thread(server.interrupt) == 130, server.output
     assert "Traceback" not in server.output
     assert server.processes() == []
-
-
-async def test_a_killed_language_model_is_apologised_for_and_comes_back(
-    server: Program, port: int, speak: Callable[..., Path], tmp_path: Path
-) -> None:
-    microphone = tmp_path / "microphone.wav"
-    question = said(speak("What is the capital of France?"))
-    sound = np.concatenate((silence(2, RATE), question, silence(8, RATE)))
-    write_wav(microphone, [sound], RATE)
-    cores = [row for row in await asyncio.to_thread(server.processes) if "EngineCore" in row[1]]
-    assert cores, "no engine core is running"
-    for number, _ in cores:
-        os.kill(number, signal.SIGKILL)
-    async with open_page(f"http://127.0.0.1:{port}", microphone=microphone, loop=True) as page:
-        await page.talk()
-        await page.wait_for_caption("assistant", "Sorry", turn=1, seconds=30)
-        await page.wait_for_caption("assistant", "Paris", seconds=120)
 
 
 def test_talking_by_microphone_and_loudspeaker(speak: Callable[..., Path], tmp_path: Path) -> None:
