@@ -158,7 +158,8 @@ def same_family(name: str, target: str) -> bool:
         ("inside_aiortc", "jitter"),
         ("voice", "jitter"),
         ("microphone", "sound_card"),
-        ("vllm_engine", "inside_vllm"),
+        ("vllm_engine", "vllm_builder"),
+        ("vllm_builder", "inside_vllm"),
     }
 
 

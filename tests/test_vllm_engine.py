@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from local_voice import model_fit
+from local_voice.engines.vllm_builder import VllmBuilder
 from local_voice.engines.vllm_engine import VllmEngine
 from local_voice.events import Message
 from local_voice.settings import LlmSettings, Profile
@@ -100,19 +101,26 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Scripted(VllmEngine):
-    """Builds the given engines, one after another; an exception in their place is raised."""
+    """Gets the given engines, one after another; an exception in their place is raised."""
 
-    def __init__(self, folder: Path, *engines: FakeVllm | Exception, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *engines: FakeVllm | Exception, log: str | None = None, **settings: Any
+    ) -> None:
+        """`log`: what each start leaves in the log."""
+        waiting = list(engines)
+
+        class Builder(VllmBuilder):
+            def _construct(self) -> Any:
+                engine = waiting.pop(0)
+                if log is not None:
+                    self.log_file.write_text(log)
+                if isinstance(engine, Exception):
+                    raise engine
+                return engine
+
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(b"weights")
-        super().__init__(folder, LlmSettings(**{"canary_seconds": 0, **settings}), "cuda")
-        self.engines = list(engines)
-
-    def _construct(self) -> Any:
-        engine = self.engines.pop(0)
-        if isinstance(engine, Exception):
-            raise engine
-        return engine
+        super().__init__(folder, LlmSettings(**{"canary_seconds": 0, **settings}), "cuda", Builder)
 
 
 def virtual(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -275,7 +283,7 @@ def test_whatever_goes_wrong_at_a_restart_it_is_tried_again_and_said(
             second.script = (ValueError("what vLLM lets through"),)
         async with Scripted(tmp_path, first, RuntimeError("no memory yet"), second, third) as engine:
             if trouble == "the log is gone":
-                engine._log_file.unlink()
+                engine._builder.log_file.unlink()
             if trouble == "it can't be stopped":
                 first.shutdown = refuse  # type: ignore[method-assign]
             first.errored = True
@@ -303,7 +311,9 @@ def test_what_an_engine_died_of_is_not_why_the_next_one_did_not_start(
     async def main() -> None:
         first = FakeVllm()
         async with Scripted(tmp_path, first, RuntimeError("see the log"), FakeVllm()) as engine:
-            engine._log_file.write_text("Traceback\nRuntimeError: CUDA error: illegal memory access\n")
+            engine._builder.log_file.write_text(
+                "Traceback\nRuntimeError: CUDA error: illegal memory access\n"
+            )
             first.errored = True
             await until(lambda: not engine.ready)
             await until(lambda: engine.ready)
@@ -387,17 +397,14 @@ async def test_too_little_memory_is_told_before_anything_is_loaded(
 
 
 async def test_the_reason_of_a_failed_start_is_read_from_the_childs_log(tmp_path: Path) -> None:
-    class Failing(Scripted):
-        def _construct(self) -> Any:
-            self._log_file.write_text(
-                "(EngineCore) ERROR Traceback (most recent call last):\n"
-                "(EngineCore) ERROR ValueError: 0.4 GiB KV cache is needed, 0.1 GiB is there.\n"
-                "RuntimeError: Engine core initialization failed. See root cause above.\n"
-            )
-            raise RuntimeError("Engine core initialization failed. See root cause above.")
-
+    said = (
+        "(EngineCore) ERROR Traceback (most recent call last):\n"
+        "(EngineCore) ERROR ValueError: 0.4 GiB KV cache is needed, 0.1 GiB is there.\n"
+        "RuntimeError: Engine core initialization failed. See root cause above.\n"
+    )
+    error = RuntimeError("Engine core initialization failed. See root cause above.")
     with pytest.raises(StartupError) as caught:
-        await Failing(tmp_path).__aenter__()
+        await Scripted(tmp_path, error, log=said).__aenter__()
     assert "did not start: 0.4 GiB KV cache is needed, 0.1 GiB is there. Free memory, or" in str(caught.value)
     assert "Traceback" in log_told_in(caught.value)
 
@@ -414,7 +421,7 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
     tmp_path: Path, profile: Profile, mode: str
 ) -> None:
     settings = LlmSettings(kv_cache_gib=2.0, gpu_memory_fraction=0.4, context_tokens=1000, max_concurrent=3)
-    told = VllmEngine(tmp_path, settings, profile)._arguments()
+    told = VllmBuilder(tmp_path, settings, profile)._arguments()
     assert told["load_format"] == "safetensors"
     assert told["trust_remote_code"] is False
     assert told["kv_cache_memory_bytes"] == 2 << 30

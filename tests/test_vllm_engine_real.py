@@ -54,7 +54,7 @@ class Real:
 
     @property
     def core(self) -> int:
-        (core,) = self.engine._cores()
+        (core,) = self.engine._builder._cores()
         assert core.pid is not None
         return core.pid
 
