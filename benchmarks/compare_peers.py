@@ -12,8 +12,9 @@ something was audible before the question was over; such a turn has no time. Nor
 started, for somebody else: where they differ, so did the machine.
 
 The same for all: Whisper's, Piper's and Smart Turn's files, arithmetic, threads, the language model in vLLM
-with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers; ours runs it
-in its own process (`local-voice`) and, in a row of its own, on that server too. The peers' other settings are
+with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers, without what
+we changed inside vLLM; ours runs it in its own process (`local-voice`) and, in a row of its own, on that
+server too. The peers' other settings are
 those that their documentation advises and their generators write. What differs is told in the column
 `differs`. Peers are installed into virtual environments in the cache folder, at the first run, from the
 files in `benchmarks/peers/`; one that can't be installed or started is named with its own words, and left

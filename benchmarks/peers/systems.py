@@ -25,7 +25,7 @@ from aiortc import RTCSessionDescription
 
 from benchmarks.peers.environments import PIPECAT, SPEECH_TO_SPEECH, Environment, PeerError
 from benchmarks.webrtc_client import Caller, CallError
-from local_voice.engines.vllm_engine import VllmEngine
+from local_voice.engines.vllm_builder import VllmBuilder
 from local_voice.environment import HABITS, OFFLINE, ON_THIS_MACHINE
 from local_voice.model_store import ModelStore
 from local_voice.settings import Settings
@@ -139,11 +139,16 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def language_model(settings: Settings, logs: Path) -> Iterator[str]:
-    """vLLM's own server on our model with our engine's arguments, its prompt warm; gives the base URL."""
+    """vLLM's own server on our model with our engine's arguments, its prompt warm; gives the base URL.
+
+    Less what is our code inside vLLM; and on a CPU the smallest blocks that vLLM takes without it.
+    """
     llm = settings.llm
     port = free_port()
-    engine = VllmEngine(ModelStore().path(llm.model), llm, settings.profile)
-    flags = {name: value for name, value in engine._arguments().items() if name != "additional_config"}
+    flags = VllmBuilder(ModelStore().path(llm.model), llm, settings.profile)._arguments()
+    del flags["additional_config"], flags["distributed_executor_backend"]
+    if settings.profile == "cpu":
+        flags["block_size"] = 32
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--served-model-name", LANGUAGE_MODEL, "--disable-uvicorn-access-log"]
     # For peers that have no setting for these.
