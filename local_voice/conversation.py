@@ -120,6 +120,11 @@ class Conversation:
         """Turn and revision of the reply that has the floor; (0, 0) when none has."""
         return self._reply.key if self._reply is not None else (0, 0)
 
+    @property
+    def last_voice(self) -> float:
+        """When the open turn's voice was last heard, seconds of audio; 0 before its first pause."""
+        return self._user.pause_end if self._user is not None else 0.0
+
     def user_text(self, transcript: str) -> str:
         """The whole turn's text, given the newest transcript of its open segment."""
         fixed = self._user.fixed if self._user is not None else []

@@ -95,7 +95,7 @@ class Endpointer:
 
     @property
     def speaking(self) -> bool:
-        """The voice is heard, or was within the last `pause_seconds`."""
+        """The voice is heard, or its silence is too short yet for a pause."""
         return self._phase is _Phase.SPEECH
 
     def silence(self, now: float) -> float:

@@ -234,7 +234,7 @@ class Session:
         playout = self._transport.playout
         match command:
             case Transcribe(final=True):
-                self._timeline_starts(command)
+                self._timeline_starts()
                 _cancel(self._partial)
                 _cancel(self._final)
                 self._final = self._start(self._transcribe(command), "stt", command)
@@ -366,10 +366,9 @@ class Session:
         if self._observer is not None:
             self._observer.notify(notification)
 
-    def _timeline_starts(self, command: Transcribe) -> None:
+    def _timeline_starts(self) -> None:
         """A pause: the clock that a person feels starts when the last voiced window arrived."""
-        last_voice = command.end - self._settings.turn.pause_seconds
-        arrived = [at for end, at in self._arrivals if end <= last_voice + 1e-6]
+        arrived = [at for end, at in self._arrivals if end <= self.conversation.last_voice + 1e-6]
         self.timeline.start(arrived[-1] if arrived else self._clock())
 
     def _playback_started(self, event: PlaybackStarted) -> None:

@@ -1,5 +1,6 @@
 """Conversations written as tables of events; no clock, no task, no model."""
 
+import pytest
 from conversation_table import WINDOW, Table, kinds, only
 from hypothesis import given
 from hypothesis import strategies as st
@@ -218,6 +219,20 @@ def test_no_partial_begins_in_a_soft_moment_which_may_be_the_end():
     table.level = -20.0
     (partial,) = only(Transcribe, table.hear("#"))
     assert not partial.final
+
+
+@pytest.mark.parametrize(("end", "windows"), [("#..", 2), ("-.", 1)])
+def test_the_clock_of_a_turn_starts_where_the_voice_was_last_heard(end: str, windows: int):
+    """`-` is voice to Silero, and soft: there the first silent window is a pause."""
+    table = Table()
+    table.level = -20.0
+    table.hear("#" * 20)
+    for letter in end:
+        table.level = -50.0 if "-" in end else -20.0
+        given = table.hear("#" if letter == "-" else letter)
+    (transcribe,) = only(Transcribe, given)
+    assert transcribe.final
+    assert transcribe.end - table.conversation.last_voice == pytest.approx(windows * WINDOW)
 
 
 def test_partials_come_at_their_pace_and_stop_in_the_pause():
