@@ -57,6 +57,7 @@ def norm(monkeypatch):
 
     monkeypatch.setattr(RMSNorm, "forward_cpu", RMSNorm.forward_native)  # put back afterwards
     prefer_compiled_norm()
+    assert RMSNorm.forward_cpu is not RMSNorm.forward_native
     config = VllmConfig(compilation_config=CompilationConfig(custom_ops=["all"]))
     with set_current_vllm_config(config):
         made = RMSNorm(896, dtype=torch.bfloat16)
@@ -81,6 +82,10 @@ def test_the_compiled_norm_is_what_a_model_uses_and_leaves_other_numbers_to_pyth
     torch.testing.assert_close(norm.forward_cpu(wide), norm.forward_native(wide))
     apart = torch.randn(2, 2 * 896).bfloat16()[:, ::2]
     torch.testing.assert_close(norm.forward_cpu(apart), norm.forward_native(apart))
+    x = torch.randn(2, 896).bfloat16()
+    for residual in (wide, apart):
+        ours, theirs = (way(x.clone(), residual) for way in (norm.forward_cpu, norm.forward_native))
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("context", [40, 170])

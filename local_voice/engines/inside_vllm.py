@@ -55,7 +55,8 @@ def prefer_compiled_norm() -> None:
 
     def forward(norm: Any, x: torch.Tensor, residual: torch.Tensor | None = None) -> Any:
         plain = norm.variance_size_override is None and norm.has_weight and norm.weight.dtype == x.dtype
-        if not (plain and x.is_contiguous()):
+        alike = residual is None or (residual.dtype == x.dtype and residual.is_contiguous())
+        if not (plain and alike and x.is_contiguous()):
             return norm.forward_native(x, residual)
         if residual is None:
             out = torch.empty_like(x)
