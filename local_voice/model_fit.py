@@ -11,8 +11,9 @@ from local_voice.settings import LlmSettings
 from local_voice.stages import StartupError
 
 GIB = 1 << 30
-OVERHEAD_BYTES = 2 * GIB
-"""Libraries and buffers of vLLM's engine core and its worker beside weights and cache: 1.9 GiB measured."""
+OVERHEAD_BYTES = 1.5 * GIB
+"""Libraries and buffers of vLLM's engine core beside weights and cache: 1.9 GiB measured while the model had
+a process of its own, and 0.4 less for all processes since it has none."""
 
 GPU_OVERHEAD_BYTES = 2 * GIB
 """CUDA's context, activations and graphs beside weights and cache on a GPU: an estimate."""

@@ -97,10 +97,10 @@ class TurnSettings(Section):
     pre_roll_seconds: Seconds = 0.5
     """Audio kept from before the detected start, so that a soft first sound is not lost."""
     pause_seconds: Seconds = 0.064
-    """Silence after which the final transcript is begun and a draft reply prepared. Its first window does
-    where the sound has been soft for so long. That window alone would be as good a sign (212 pauses instead
-    of 210 in 710 s), but cuts the last sound: 12 of 125 turns were read otherwise than with 0.2 s more of it,
-    with 0.064 6."""
+    """Silence after which the final transcript is begun and a draft reply prepared; half of it is enough
+    where the sound was soft before. Half of it everywhere would be as good a sign (212 pauses instead of 210
+    in 710 s), but cuts the last sound: 12 of 125 turns were read otherwise than with 0.2 s more of it, with
+    0.064 6."""
     predict_seconds: Seconds = 0.16
     """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
     confident_seconds: Seconds = 0.224
@@ -172,7 +172,7 @@ class LlmSettings(Section):
         "short sentence, or two at most. Say the answer first. Never use lists, markdown, code, emoji or "
         "links. If you are not sure or did not understand, say so."
     )
-    """What the model is told before the conversation. With Qwen's template this one fills two cache blocks to
+    """What the model is told before the conversation. With Qwen's template this one fills its cache blocks to
     the token, so that a first turn computes only its own words."""
     temperature: Annotated[float, Field(ge=0, le=2), Unit("0 to 2")] = 0.3
     """Sampling temperature; 0 always takes the likeliest token."""
@@ -190,7 +190,8 @@ class LlmSettings(Section):
     kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
     """Memory for the key-value cache."""
     block_size: Tokens = 16
-    """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon."""
+    """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon. On
+    a CPU with AMX at least 32, without which vLLM's attention leaves it unused."""
     max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
     """Replies written at the same time."""
     eager: bool = True

@@ -156,7 +156,7 @@ class VllmBuilder:
             "long_prefill_token_threshold": min(FAIR_TOKENS, settings.context_tokens),
             "long_prefill_token_threshold_adaptive": True,
             "enable_prefix_caching": True,
-            "block_size": settings.block_size,
+            "block_size": self._block_size(),
             # Explicit, or vLLM measures and takes all it may. The fraction is checked all the same.
             "kv_cache_memory_bytes": int(settings.kv_cache_gib * GIB),
             "gpu_memory_utilization": settings.gpu_memory_fraction,
@@ -167,6 +167,14 @@ class VllmBuilder:
             "distributed_executor_backend": None if cuda else IN_ONE_PROCESS,
             "additional_config": Lifeline(self.log_file, None if cuda else _prepare_cpu),
         }
+
+    def _block_size(self) -> int:
+        if self._profile == "cpu":
+            import torch
+
+            if torch.cpu._is_amx_tile_supported():
+                return max(32, self._settings.block_size)
+        return self._settings.block_size
 
     def _failure(self, error: Exception) -> str:
         """A sentence with the innermost reason: from the child's log if it has one, else the exception."""

@@ -7,6 +7,7 @@ and threads; it must not know what is computed on them.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +17,20 @@ import torch
 from vllm.utils.ompmultiprocessing import OMPProcessManager
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
+log = logging.getLogger(__name__)
+
 
 class InsideCore(UniProcExecutor):  # type: ignore[misc]  # vLLM is not typed
     """vLLM finds it by its name."""
 
     def _init_executor(self) -> None:
-        """Raises `ValueError` for cores that are not there."""
-        (self._cores,) = OMPProcessManager(self.vllm_config).cpu_lists or [[]]
-        if missing := set(self._cores) - os.sched_getaffinity(0):
-            raise ValueError(f"llm.threads names cores that are not there: {sorted(missing)}")
+        """Raises `ValueError` for cores that are not there, and for none."""
+        lists = OMPProcessManager(self.vllm_config).cpu_lists
+        self._cores: list[int] = lists[0] if lists else []
+        here = os.sched_getaffinity(0)
+        if not self._cores or not set(self._cores) <= here:
+            wanted = ", ".join(map(str, self._cores)) or "no cores"
+            raise ValueError(f"llm.threads names {wanted}; choose of {sorted(here)}, or auto")
         _compute_with(1)  # while it loads: threads made now would start on any core
         super()._init_executor()
         self._bound = False
@@ -40,18 +46,20 @@ class InsideCore(UniProcExecutor):  # type: ignore[misc]  # vLLM is not typed
 
 
 def bind(cores: Sequence[int]) -> None:
-    """Put this thread onto the first of the cores, and each of those with which it computes onto the next.
+    """Put this thread onto one core, or onto several those with which it computes, one each.
 
-    Without any, leave them where they are. OpenMP makes its threads at the first sum that needs them and
-    keeps them; an affinity it takes from the environment alone, and that is our own process's too.
+    OpenMP makes its threads at the first sum that needs them; an affinity it takes from the environment
+    alone, and that is our own process's too. It may end some and make them anew, with this thread's cores: so
+    where there are several this one keeps them all, and finds the first one free.
     """
-    if not cores:
-        return
     before = _threads()
     _compute_with(len(cores))
     torch.ones(1 << 20).add_(1.0)
     helpers = sorted(_threads() - before)
-    for thread, core in zip([0, *helpers], cores, strict=False):
+    os.sched_setaffinity(0, cores)
+    if len(helpers) != len(cores) - 1:
+        log.warning("%d helpers compute beside one thread on %d cores", len(helpers), len(cores))
+    for thread, core in zip(helpers, cores[1:], strict=False):
         os.sched_setaffinity(thread, {core})
 
 
