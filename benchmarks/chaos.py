@@ -155,7 +155,10 @@ def break_engine(report: Report, flags: list[str]) -> bool:
     well = True
     with served(["--llm.system_prompt", STORYTELLER, *flags]) as (url, server):
         for label, number in (("engine killed", signal.SIGKILL), ("engine hangs", signal.SIGSTOP)):
-            before, (core, *_) = memory(server), engines(server)
+            before, running = memory(server), engines(server)
+            if not running:
+                raise SystemExit("this server has no engine of its own to break: leave llm.url empty")
+            core = running[0]
             found = asyncio.run(recover(url, lambda core=core, number=number: os.kill(core, number)))
             row = {**found, "memory_before": before, "memory_after": memory(server)}
             report.row(label, **row)

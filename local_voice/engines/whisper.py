@@ -2,8 +2,7 @@
 
 A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how), without what
 repeats itself beyond the sound; a final pass that still looks wrong is done again in a longer one, at last in
-Whisper's own of 30 s. This room must not know
-about turns: it is given sound and returns words.
+Whisper's own of 30 s. This room must not know about turns: it is given sound and returns words.
 """
 
 from __future__ import annotations
