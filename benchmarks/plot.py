@@ -32,12 +32,12 @@ def draw(content: dict[str, Any], path: Path) -> None:
     if not drawn:
         raise ValueError("the result holds no measured value to draw")
     heights = [1.0 + 0.26 * len(rows) for rows in drawn]
-    across = max(len(_columns(rows)) for rows in drawn)
+    across = max(len(shown_columns(rows)) for rows in drawn)
     figure = Figure(figsize=(4.0 + 2.4 * across, 0.9 + sum(heights)), layout="constrained")
     for part, rows in zip(
         figure.subfigures(len(drawn), 1, height_ratios=heights, squeeze=False)[:, 0], drawn, strict=True
     ):
-        columns = _columns(rows)
+        columns = shown_columns(rows)
         panels = part.subplots(1, len(columns), sharey=True, squeeze=False)[0]
         for axes, column in zip(panels, columns, strict=True):
             _panel(axes, column, rows)
@@ -46,7 +46,12 @@ def draw(content: dict[str, Any], path: Path) -> None:
     about = content["machine"]
     gpu = "" if about["gpu"] == "none" else f", {about['gpu']}"
     figure.suptitle(f"{content['benchmark']}\n{about['cpu']}{gpu}, {content['when'][:10]}", color=INK)
-    figure.supxlabel("bar and number: p50, or the share; tick: p95, of rates p5", color=INK, fontsize=9)
+    legend = "bar and number: p50, or the share; tick: p95, of rates p5"
+    never = [
+        name.replace("_", " ") for rows in drawn for name in _columns(rows) if name not in shown_columns(rows)
+    ]
+    legend += f"\n0 % of all: {', '.join(dict.fromkeys(never))}" if never else ""
+    figure.supxlabel(legend, color=INK, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
@@ -61,6 +66,15 @@ def _columns(rows: list[Row]) -> list[str]:
             if isinstance(value, dict) and value.get("samples")
         )
     )
+
+
+def shown_columns(rows: list[Row]) -> list[str]:
+    """The columns worth a panel: not shares that are nothing in every row, unless there is nothing else."""
+    columns = _columns(rows)
+    some = [
+        name for name in columns if any(row[name].get("value", 1) for row in rows if name in _columns([row]))
+    ]
+    return some or columns
 
 
 def _tail(value: dict[str, Any]) -> float:

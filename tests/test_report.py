@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report as reports
+from benchmarks.plot import shown_columns
 from benchmarks.report import Report, Share, Times, fingerprint, percentiles, tables
 from local_voice.model_store import ModelStore
 from local_voice.model_store.files import LockedFile, ModelLock
@@ -82,6 +83,14 @@ def test_a_plot_is_drawn_from_what_has_samples(report, tmp_path):
     drawn = (tmp_path / "picture.svg").read_text()
     assert drawn.startswith("<?xml")
     assert len(drawn) > 5000
+
+
+def test_shares_that_are_nothing_everywhere_have_no_panel_unless_there_is_nothing_else():
+    times, none, some = Times([0.1]).content(), Share([(0, 9)]).content(), Share([(1, 9)]).content()
+    rows = [{"what": "a", "seconds": times, "early": none, "unanswered": none}]
+    rows.append({"what": "b", "seconds": times, "early": none, "unanswered": some})
+    assert shown_columns(rows) == ["seconds", "unanswered"]
+    assert shown_columns([{"what": "a", "early": none}]) == ["early"]
 
 
 def test_a_result_without_samples_is_no_picture(tmp_path):
