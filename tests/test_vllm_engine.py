@@ -429,3 +429,13 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
     assert (told["max_model_len"], told["max_num_seqs"]) == (1000, 3)
     assert told["performance_mode"] == mode
     assert (told["additional_config"].on_arrival is not None) == (profile == "cpu")
+
+
+@pytest.mark.parametrize(
+    ("profile", "amx", "blocks"), [("cpu", True, 32), ("cpu", False, 16), ("cuda", True, 16)]
+)
+def test_a_cpu_with_amx_keeps_the_blocks_that_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: Profile, amx: bool, blocks: int
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    assert VllmBuilder(tmp_path, LlmSettings(), profile)._arguments()["block_size"] == blocks
