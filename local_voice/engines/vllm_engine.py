@@ -247,9 +247,7 @@ class VllmEngine:
             self._engine = None
             await asyncio.sleep(wait)
             try:
-                await self._thread.run(
-                    self._builder.end
-                )  # also what an attempt has left that failed half-way
+                await self._thread.run(self._builder.end)  # also what a failed attempt has left
                 await self._start()
             except StartupError as error:
                 log.error("%s", error)
