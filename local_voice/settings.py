@@ -7,6 +7,7 @@ reads settings and explains where they came from; it must not know what anybody 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -202,6 +203,13 @@ class LlmSettings(Section):
     `auto`."""
     canary_seconds: Seconds = 30.0
     """How often an idle engine is asked for one token to prove that it lives; 0 never."""
+
+    @field_validator("threads")
+    @classmethod
+    def _check_threads(cls, threads: str) -> str:
+        if threads != "auto" and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", threads):
+            raise ValueError("cores such as 0-3 or 0,2, or auto")
+        return threads
 
 
 class TtsSettings(Section):

@@ -164,6 +164,7 @@ def test_an_unknown_flag_is_explained():
         ("turn.longest_seconds", "inf", "a number of at least 0 (s)"),
         ("turn.pause_seconds", "nan", "a number of at least 0 (s)"),
         ("llm.max_tokens", "0", "a whole number above 0 (tokens)"),
+        ("llm.threads", "0,x", "cores such as 0-3 or 0,2, or auto"),
     ],
 )
 def test_an_impossible_value_is_named_with_what_is_allowed(flag, text, takes):
