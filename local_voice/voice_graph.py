@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 
 from local_voice.audio import Samples
+from local_voice.onnx_session import cpu_session
 
 MARGIN = 12
 """Frames the decoder sees to either side. Measured on en_US-joe-medium: the greatest difference to one
@@ -50,8 +50,8 @@ class VoiceGraph:
         encoder = parts.extract_model(inputs, [frames, durations]).SerializeToString()
         decoder = parts.extract_model([frames], [sound]).SerializeToString()
         self._frames_name = frames
-        self.encoder = _session(encoder, threads)
-        self._decoder = _session(decoder, threads)
+        self.encoder = cpu_session(encoder, threads)
+        self._decoder = cpu_session(decoder, threads)
 
     def encode(self, ids: list[int], scales: tuple[float, float, float]) -> tuple[Frames, list[int]]:
         """The clause as frames, and how many of them each phoneme id takes.
@@ -75,17 +75,6 @@ class VoiceGraph:
         (sound,) = self._decoder.run(None, {self._frames_name: window})
         samples = np.ravel(sound)[(first - left) * hop : (last - left) * hop]
         return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that spin while they wait for work take the cores from everybody else. Measured with 2 threads
-    # on 2 busy cores: 224 instead of 391 ms of CPU time for a clause, first sound after 115 instead of 277.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _seams(graph: onnx.GraphProto) -> tuple[str, str, str]:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 
 from local_voice.audio import SPEECH_RATE, Samples
+from local_voice.onnx_session import cpu_session
 from local_voice.stages import StartupError
 from local_voice.worker import Worker
 
@@ -73,15 +73,9 @@ def _load(model_path: Path) -> Any:
         raise StartupError(
             f"the voice detector's model {model_path} is missing: run `local-voice models pull`"
         )
-    options = onnxruntime.SessionOptions()
-    # The network is so small that a second thread only waits for the first.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
-            str(model_path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        # The network is so small that a second thread only waits for the first.
+        session = cpu_session(model_path, threads=1)
         SileroStream(session).probability(np.zeros(WINDOW, np.float32))
     except Exception as error:  # onnxruntime's errors share no base class of their own.
         raise StartupError(

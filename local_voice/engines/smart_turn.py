@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime
 
 from local_voice.audio import SPEECH_RATE, Samples
 from local_voice.log_mel import LogMel
+from local_voice.onnx_session import cpu_session
 from local_voice.stages import StageError, StartupError
 from local_voice.worker import Worker, WorkerBusyError
 
@@ -86,16 +86,8 @@ class SmartTurn:
             raise StartupError(
                 f"the turn detector's model {self._model_path} is missing: run `local-voice models pull`"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads that spin while they wait would take the cores from Whisper and the language model.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(self._model_path), sess_options=options, providers=["CPUExecutionProvider"]
-            )
+            self._session = cpu_session(self._model_path, self._threads)
             self._judge(np.zeros(SPEECH_RATE, np.float32))
         except Exception as error:
             raise StartupError(
