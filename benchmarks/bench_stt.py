@@ -54,10 +54,10 @@ class Watched(Whisper):
         super().__init__(model_dir, settings)
         self.passes: list[float] = []
 
-    async def _pass(self, samples: Samples, window: int, final: bool) -> Any:
+    async def _pass(self, samples: Samples, window: int, final: bool, draft: str = "") -> Any:
         began = time.perf_counter()
         try:
-            return await super()._pass(samples, window, final)
+            return await super()._pass(samples, window, final, draft)
         finally:
             self.passes.append(time.perf_counter() - began)
 
@@ -102,12 +102,13 @@ async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: 
     loop, turn, step = asyncio.get_running_loop(), settings.turn, WINDOW / SPEECH_RATE
     sound = np.concatenate((silence(0.5, SPEECH_RATE), samples, silence(1.0, SPEECH_RATE)))
     judge, ears = Endpointer(settings.vad, turn), vad.stream()
-    began, start, asked, texts = loop.time(), 0.0, 0.0, []
+    began, start, asked, draft, texts = loop.time(), 0.0, 0.0, "", []
     partial = final = asyncio.create_task(asyncio.sleep(0))
 
     async def transcribe(now: float, last_voice: float | None) -> float:
+        nonlocal draft
         heard = sound[round(start * SPEECH_RATE) : round(now * SPEECH_RATE)]
-        await whisper.transcribe(heard, final=last_voice is not None)
+        draft = (await whisper.transcribe(heard, final=last_voice is not None, draft=draft)).text
         done = loop.time() - began
         if last_voice is not None:
             return done - last_voice
@@ -121,7 +122,7 @@ async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: 
         heard = ears.probability(window)
         fact = judge.process(heard, step, now, turn.start_seconds, level=level(window))
         if isinstance(fact, SpeechStarted):
-            start, asked = max(0.0, fact.start - turn.pre_roll_seconds), now
+            start, asked, draft = max(0.0, fact.start - turn.pre_roll_seconds), now, ""
         elif isinstance(fact, SpeechPaused):
             partial.cancel()
             final.cancel()

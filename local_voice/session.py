@@ -130,6 +130,8 @@ class Session:
         self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
         """(end of a window in seconds of audio, when it arrived): 2 s back, longer than any pause rule."""
+        self._heard = (0.0, "")
+        """Where the sound that was transcribed last begins, and its words."""
         self._tasks: asyncio.TaskGroup
         self._partial: asyncio.Task[None] | None = None
         self._final: asyncio.Task[None] | None = None
@@ -316,11 +318,14 @@ class Session:
         if command.end - command.start > TAPE_SECONDS:
             log.warning("turn %d: only its last %.0f s are kept", command.turn, TAPE_SECONDS)
         deadline = self._settings.stt.deadline_seconds + command.end - command.start
+        start, text = self._heard
+        draft = text if start == command.start else ""
         try:
             async with asyncio.timeout(deadline):
-                transcript = await self._engines.stt.transcribe(sound, final=command.final)
+                transcript = await self._engines.stt.transcribe(sound, final=command.final, draft=draft)
         except TimeoutError as error:
             raise StageError("stt", f"the recogniser took more than {deadline:.0f} s") from error
+        self._heard = (command.start, transcript.text)
         said = (command.turn, command.revision, transcript.text, transcript.language)
         if command.final:
             self.timeline.mark("transcript", self._clock())

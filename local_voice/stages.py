@@ -89,11 +89,11 @@ class TurnDetector(Engine, Protocol):
 
 
 class SpeechToText(Engine, Protocol):
-    async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
+    async def transcribe(self, samples: Samples, *, final: bool, draft: str = "") -> Transcript:
         """Words in `samples`, 16 kHz, shape `(n,)`, any length.
 
-        Final passes go before partial ones of all sessions. Cancelling drops a pass that has not begun.
-        Raises `StageError`.
+        `draft`: what was heard in their beginning before, which may save time. Final passes go before partial
+        ones of all sessions. Cancelling drops a pass that has not begun. Raises `StageError`.
         """
         ...
 

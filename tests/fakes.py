@@ -75,7 +75,7 @@ class ScriptedStt(Entered):
         """Final passes wait for it; open unless a test clears it."""
         self.gate.set()
 
-    async def transcribe(self, samples, *, final: bool) -> Transcript:
+    async def transcribe(self, samples, *, final: bool, draft: str = "") -> Transcript:
         if self.hangs and final:
             await asyncio.Event().wait()
         if not final:

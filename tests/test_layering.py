@@ -34,6 +34,7 @@ FLOORS = (
         "trace",
         "worker",
         "whisper_windows",
+        "whisper_search",
         "word_alignment",
         "barge_in",
         "completeness",
@@ -54,6 +55,9 @@ FLOORS = (
         "lifeline",
         "model_fit",
         "voice_graph",
+        "whisper_graph",
+        "ctranslate2_file",
+        "onnx_session",
     },
     {"chosen_voice", "reply", "session", "shown"},
     {

@@ -38,7 +38,7 @@ class SlowStt(Entered):
 
     words = ""
 
-    async def transcribe(self, samples, *, final: bool) -> Transcript:
+    async def transcribe(self, samples, *, final: bool, draft: str = "") -> Transcript:
         await asyncio.sleep(0.05)
         return Transcript(self.words)
 

@@ -22,7 +22,7 @@ class Recogniser(Entered):
     def __init__(self) -> None:
         self.turns = dict.fromkeys(VOICES, 0)
 
-    async def transcribe(self, samples, *, final: bool) -> Transcript:
+    async def transcribe(self, samples, *, final: bool, draft: str = "") -> Transcript:
         await asyncio.sleep(0)
         levels = {float(level) for level in np.unique(np.abs(samples)) if level > 0.1}
         (speaker,) = [name for name, level in VOICES.items() if levels == {level}]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ from typing import Any
 import ctranslate2
 import jiwer
 import numpy as np
+import onnxruntime
 import pytest
 import pytest_asyncio
 from whisper_normalizer.english import EnglishTextNormalizer
@@ -20,6 +21,7 @@ from local_voice.engines import whisper as whisper_module
 from local_voice.engines.whisper import Whisper
 from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
+from local_voice.whisper_graph import Reading
 
 DATA = Path(__file__).parent / "data"
 SENTENCES = dict(line.split(" ", 1) for line in (DATA / "transcripts.txt").read_text().splitlines())
@@ -91,7 +93,7 @@ class ScriptedTokenizer:
 def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Whisper, ScriptedModel]]:
     def build(says: dict[int, tuple[str, float, float]], **settings: Any) -> tuple[Whisper, ScriptedModel]:
         for name in ("model.bin", "config.json", "tokenizer.json"):
-            (tmp_path / name).touch()
+            (tmp_path / name).write_text('{"suppress_ids": []}' if name == "config.json" else "")
         warm = dict.fromkeys((5, 6, 8, 10, 12, 15, 20, 30), ("warm", -0.1, 0.0))
         model = ScriptedModel(warm | says)
         loaded = SimpleNamespace(model=model, hf_tokenizer=ScriptedTokenizer())
@@ -198,6 +200,13 @@ async def test_a_model_that_fails_at_work_is_a_stage_error(scripted):
         assert caught.value.stage == "stt"
         model.error = None
         assert (await whisper.transcribe(hiss(2), final=True)).text == "warm"
+
+
+async def test_a_model_of_another_layout_is_decoded_by_ctranslate2_and_says_so(scripted, caplog):
+    whisper, _ = scripted({5: ("tell me more", -0.2, 0.0)})
+    async with whisper:
+        assert (await whisper.transcribe(hiss(2), final=True)).text == "tell me more"
+    assert "CTranslate2 decodes by itself, at a third of the speed" in caplog.text
 
 
 async def test_finals_go_before_partials_that_came_first(scripted):
@@ -357,3 +366,57 @@ async def test_hotwords_are_spelt_as_they_are_given(tiny: Whisper, model_path: C
     assert "ill-disposed" not in (await tiny.transcribe(unusual, final=True)).text
     async with Whisper(model_path("whisper-tiny.en"), SttSettings(hotwords="ill-disposed")) as primed:
         assert "ill-disposed" in (await primed.transcribe(unusual, final=True)).text
+
+
+@pytest.mark.models
+async def test_the_packed_decoder_hears_what_ctranslate2s_own_does(
+    base: Whisper, monkeypatch: pytest.MonkeyPatch
+):
+    assert base._decoder is not None
+    packed = [(await base.transcribe(sentence(name), final=True)).text for name in SENTENCES]
+    monkeypatch.setattr(base, "_decoder", None)
+    own = [(await base.transcribe(sentence(name), final=True)).text for name in SENTENCES]
+    assert jiwer.wer([normalise(text) for text in own], [normalise(text) for text in packed]) < 0.05
+
+
+@pytest.mark.models
+async def test_a_draft_saves_reading_and_changes_no_word(base: Whisper, monkeypatch: pytest.MonkeyPatch):
+    reads: list[int] = []
+    plain = Reading.__call__
+
+    def noted(reading: Reading, tokens: Sequence[int], at: int, wanted: int = 0) -> Any:
+        reads.append(len(tokens))
+        return plain(reading, tokens, at, wanted)
+
+    monkeypatch.setattr(Reading, "__call__", noted)
+    whole = sentence("sense_0870")
+    alone = (await base.transcribe(whole, final=True)).text
+    slow = reads.copy()
+    reads.clear()
+    assert (await base.transcribe(whole, final=True, draft=alone)).text == alone
+    assert len(reads) <= 4 < len(slow)
+    for wrong in ("something else was said", alone.replace(" ", " not ", 2)):
+        assert (await base.transcribe(whole, final=True, draft=wrong)).text == alone
+
+
+@pytest.mark.models
+async def test_hotwords_a_draft_and_a_long_text_fit_whispers_context_together(
+    model_path: Callable[[str], Path],
+):
+    many = " ".join(["ill-disposed", "Dashwood"] * 100)
+    long = np.concatenate([sentence(name) for name in SENTENCES])[: 28 * 16_000]
+    async with Whisper(model_path("whisper-tiny.en"), SttSettings(hotwords=many)) as whisper:
+        heard = await whisper.transcribe(long, final=True, draft="and so on " * 100)
+    assert len(heard.text) > 100
+
+
+async def test_what_onnxruntime_raises_is_a_stage_error(scripted, monkeypatch: pytest.MonkeyPatch):
+    class Broken:
+        def begin(self, encoded: Any) -> Any:
+            raise onnxruntime.capi.onnxruntime_pybind11_state.Fail("no memory for it")
+
+    whisper, _ = scripted({})
+    async with whisper:
+        monkeypatch.setattr(whisper, "_decoder", Broken())
+        with pytest.raises(StageError, match="speech recognition failed: no memory for it"):
+            await whisper.transcribe(hiss(2), final=True)

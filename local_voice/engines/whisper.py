@@ -2,13 +2,16 @@
 
 A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how), without what
 repeats itself beyond the sound; a final pass that still looks wrong is done again in a longer one, at last in
-Whisper's own of 30 s. This room must not know about turns: it is given sound and returns words.
+Whisper's own of 30 s. On a CPU the decoder is that of `whisper_graph.py`. This room must not know about
+turns: it is given sound and returns words.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+import json
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +22,13 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from local_voice.audio import SPEECH_RATE, Samples
+from local_voice.ctranslate2_file import UnknownLayoutError, read_weights
 from local_voice.log_mel import LogMel
 from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
 from local_voice.transcript import Transcript
+from local_voice.whisper_graph import WhisperDecoder
+from local_voice.whisper_search import Decoded, SpecialTokens, greedy
 from local_voice.whisper_windows import (
     WINDOW_SECONDS,
     Hypothesis,
@@ -37,6 +43,8 @@ from local_voice.whisper_windows import (
     without_loop,
 )
 from local_voice.worker import Worker, WorkerBusyError
+
+log = logging.getLogger(__name__)
 
 _FINAL, _PARTIAL = 0, 1
 _PROMPT_TOKENS = 223
@@ -53,9 +61,9 @@ class Whisper:
         self._settings = settings
         self._model: Any = None
         self._tokenizer: Any = None
-        self._first_special = 0
-        """Tokens from here on are timestamps and other marks, not text."""
-        self._first_timestamp = 0
+        self._decoder: WhisperDecoder | None = None
+        """None where CTranslate2's own decodes."""
+        self._special = SpecialTokens(start=0, end=0, no_speech=0, first_timestamp=0)
         self._mel = LogMel(80)
         # One decode at a time uses all the threads it is given. A session has at most one final and one
         # partial pass waiting; with 64 waiting the least urgent, newest pass is refused.
@@ -80,39 +88,40 @@ class Whisper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._worker.close()
-        self._model = self._tokenizer = None
+        self._model = self._tokenizer = self._decoder = None
 
     @property
     def waiting(self) -> int:
         """Jobs that have not begun."""
         return self._worker.waiting
 
-    async def transcribe(self, samples: Samples, *, final: bool) -> Transcript:
+    async def transcribe(self, samples: Samples, *, final: bool, draft: str = "") -> Transcript:
         """Words in `samples`, 16 kHz, shape `(n,)`, any length; no words for silence and noise.
 
-        Cancelling drops what has not begun: every piece of long sound, and the decoding of a partial pass,
-        begins by itself. Raises `StageError`.
+        `draft`: what was heard in their beginning before. Cancelling drops what has not begun: every piece of
+        long sound, and the decoding of a partial pass, begins by itself. Raises `StageError`.
         """
         texts: list[str] = []
         language = ""
         try:
             for piece in split_at_quiet(samples):
-                heard = await self._piece(piece, final)
+                heard = await self._piece(piece, final, draft)
+                draft = ""
                 if heard.text:
                     texts.append(heard.text)
                     language = language or heard.language
         except WorkerBusyError as error:
             raise StageError("stt", f"speech recognition can't keep up: {error}") from error
-        except (RuntimeError, ValueError) as error:  # What CTranslate2 raises.
+        except Exception as error:  # CTranslate2 raises RuntimeError and ValueError, onnxruntime its own.
             raise StageError("stt", f"speech recognition failed: {_first_line(error)}") from error
         return Transcript(" ".join(texts), language or self._language(None))
 
-    async def _piece(self, samples: Samples, final: bool) -> Transcript:
+    async def _piece(self, samples: Samples, final: bool, draft: str) -> Transcript:
         """Words in at most 28 s of sound."""
         if is_silent(samples):
             return Transcript("", self._language(None))
         window = window_seconds(len(samples) / SPEECH_RATE)
-        hypothesis, language = await self._pass(samples, window, final)
+        hypothesis, language = await self._pass(samples, window, final, draft)
         doubted = doubt(hypothesis)
         if doubted and final and deserves_second_chance(hypothesis):
             for longer in second_chances(window, doubted):
@@ -122,21 +131,24 @@ class Whisper:
                 doubted = doubt(hypothesis)
         return Transcript("" if doubted == "silence" else hypothesis.text, language)
 
-    async def _pass(self, samples: Samples, window: int, final: bool) -> tuple[Hypothesis, str]:
+    async def _pass(
+        self, samples: Samples, window: int, final: bool, draft: str = ""
+    ) -> tuple[Hypothesis, str]:
         """One encode and one decode.
 
         A final pass is one job, so that nothing comes between. A partial one is two, so that a final pass
         need not wait for all of it, and so that cancelling can drop the second.
         """
         if final:
-            return await self._worker.run(self._hear, samples, window, priority=_FINAL)
+            return await self._worker.run(self._hear, samples, window, draft, priority=_FINAL)
         encoded = await self._worker.run(self._encode, samples, window, priority=_PARTIAL)
-        return await self._worker.run(self._decode, encoded, len(samples) / SPEECH_RATE, priority=_PARTIAL)
+        seconds = len(samples) / SPEECH_RATE
+        return await self._worker.run(self._decode, encoded, seconds, draft, priority=_PARTIAL)
 
     # ---- on the worker's thread -----------------------------------------------------------------------
 
-    def _hear(self, samples: Samples, window: int) -> tuple[Hypothesis, str]:
-        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE)
+    def _hear(self, samples: Samples, window: int, draft: str = "") -> tuple[Hypothesis, str]:
+        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE, draft)
 
     def _encode(self, samples: Samples, window: int) -> Any:
         # Silence is appended to the sound, not to its spectrogram: there, zeros would be a loud hiss, and
@@ -145,10 +157,25 @@ class Whisper:
         padded[: len(samples)] = samples
         return self._model.encode(ctranslate2.StorageView.from_array(self._mel(padded)[None]))
 
-    def _decode(self, encoded: Any, speech_seconds: float) -> tuple[Hypothesis, str]:
+    def _decode(self, encoded: Any, speech_seconds: float, draft: str = "") -> tuple[Hypothesis, str]:
         language = self._language(encoded)
         prompt = self._prompt(language)
         cap = token_cap(speech_seconds)
+        if self._decoder is None:
+            decoded = self._generate(encoded, prompt, cap)
+        else:
+            known = self._tokenizer.encode(" " + draft, add_special_tokens=False).ids if draft else []
+            begins = [self._special.first_timestamp, *known] if known else []
+            read = self._decoder.begin(np.asarray(encoded))
+            decoded = greedy(read, prompt, self._special, cap, begins)
+        hypothesis = self._hypothesis(decoded.tokens, decoded, cap)
+        if doubt(hypothesis) == "runaway":
+            within_sound = within(decoded.tokens, self._special.first_timestamp, speech_seconds)
+            hypothesis = self._hypothesis(within_sound, decoded, cap)
+        return hypothesis, language
+
+    def _generate(self, encoded: Any, prompt: list[int], cap: int) -> Decoded:
+        """CTranslate2's own decode."""
         result = self._model.generate(
             encoded,
             [prompt],
@@ -159,22 +186,19 @@ class Whisper:
             return_no_speech_prob=True,
         )[0]
         tokens: list[int] = result.sequences_ids[0]
-        hypothesis = self._hypothesis(tokens, result, cap)
-        if doubt(hypothesis) == "runaway":
-            hypothesis = self._hypothesis(within(tokens, self._first_timestamp, speech_seconds), result, cap)
-        return hypothesis, language
+        # The score is the mean without the end token, whose probability it holds all the same.
+        log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
+        return Decoded(tokens, log_probability, result.no_speech_prob)
 
-    def _hypothesis(self, tokens: list[int], result: Any, cap: int) -> Hypothesis:
+    def _hypothesis(self, tokens: list[int], decoded: Decoded, cap: int) -> Hypothesis:
         """What a decode says by its `tokens`, or by the first of them."""
-        words = [token for token in tokens if token < self._first_special]
+        words = [token for token in tokens if token < self._special.end]
         kept = without_loop(words)
-        decoded = len(result.sequences_ids[0])
         return Hypothesis(
             text=self._tokenizer.decode(kept).strip(),
             tokens=len(kept),
-            # The score is the mean without the end token, whose probability it holds all the same.
-            log_probability=result.scores[0] * decoded / (decoded + 1),
-            no_speech=result.no_speech_prob,
+            log_probability=decoded.log_probability,
+            no_speech=decoded.no_speech,
             runaway=len(kept) < len(words) or len(tokens) >= cap,
         )
 
@@ -223,10 +247,29 @@ class Whisper:
             local_files_only=True,
         )
         self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
-        self._first_special = self._tokenizer.token_to_id("<|endoftext|>")
-        self._first_timestamp = self._tokenizer.token_to_id("<|notimestamps|>") + 1
         self._mel = LogMel(self._model.n_mels)
         self._check_language()
+        without_timestamps = self._tokenizer.token_to_id("<|notimestamps|>")
+        self._special = SpecialTokens(
+            start=self._tokenizer.token_to_id("<|startoftranscript|>"),
+            end=self._tokenizer.token_to_id("<|endoftext|>"),
+            # <|nospeech|>, in older files <|nocaptions|> (openai/whisper, tokenizer.py).
+            no_speech=without_timestamps - 1,
+            first_timestamp=without_timestamps + 1,
+            suppressed=tuple(
+                json.loads((self._model_dir / "config.json").read_text()).get("suppress_ids", ())
+            ),
+        )
+        if settings.device == "cpu" and settings.compute_type.startswith("int8"):
+            self._decoder = self._load_decoder()
+
+    def _load_decoder(self) -> WhisperDecoder | None:
+        path = self._model_dir / "model.bin"
+        try:
+            return WhisperDecoder(read_weights(path), self._settings.threads)
+        except UnknownLayoutError as error:
+            log.warning("CTranslate2 decodes by itself, at a third of the speed: %s, %s", path, error)
+            return None
 
     def _warm_up(self, window: int) -> None:
         self._hear(np.zeros(SPEECH_RATE, np.float32), window)
