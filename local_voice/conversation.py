@@ -205,6 +205,11 @@ class Conversation:
         replying = self._reply is not None
         return (mode == "push_to_talk" and not self._key_down) or (mode == "half_duplex" and replying)
 
+    @property
+    def fading(self) -> float | None:
+        """Where the user's speech begins, seconds of audio, while it may be about to pause."""
+        return self._user.segment_start if self._user is not None and self._endpointer.fading else None
+
     def _speech_started(self, start: float, event: VoiceActivity, now: float) -> None:
         # Words before it that were answered are not to be heard twice.
         from_here = max(min(self._answered_until, start), start - self._settings.pre_roll_seconds)

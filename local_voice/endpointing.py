@@ -94,6 +94,11 @@ class Endpointer:
         return self._quiet > 0.0
 
     @property
+    def fading(self) -> bool:
+        """It was quiet for as long as a pause lasts, and is one as soon as Silero agrees."""
+        return self.speaking and self._quiet + EPSILON >= self._pause_seconds
+
+    @property
     def speaking(self) -> bool:
         """The voice is heard, or its silence is too short yet for a pause."""
         return self._phase is _Phase.SPEECH

@@ -48,6 +48,7 @@ from local_voice.events import (
     Warm,
     Withdraw,
 )
+from local_voice.hearing import Ahead, Hearing
 from local_voice.history import prompt
 from local_voice.reply import PlayoutWriter, prepare_reply
 from local_voice.settings import Settings
@@ -130,8 +131,7 @@ class Session:
         self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
         self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
         """(end of a window in seconds of audio, when it arrived): 2 s back, longer than any pause rule."""
-        self._heard = (0.0, "")
-        """Where the sound that was transcribed last begins, and its words."""
+        self._hearing = Hearing(engines.stt, self._tape, settings.stt.deadline_seconds)
         self._tasks: asyncio.TaskGroup
         self._partial: asyncio.Task[None] | None = None
         self._final: asyncio.Task[None] | None = None
@@ -163,6 +163,7 @@ class Session:
                 self._transport.playout.on_event = lambda event: None
                 self._transport.on_control = lambda event: None
                 _cancel(self._choosing)
+                self._hearing.look_ahead(None, self._tasks)
                 for task in (self._partial, self._final, self._judging, self._reply, self._warming):
                     _cancel(task)
 
@@ -188,6 +189,7 @@ class Session:
                 probability = stream.probability(window)
                 seconds = vad.window / vad.sample_rate
                 self._tell(VoiceActivity(round(probability, 4), seconds, round(level(window), 1)))
+                self._hearing.look_ahead(self.conversation.fading, self._tasks)
             self._shown.heard()
 
     # ---- events in, commands out ----------------------------------------------------------------------
@@ -239,7 +241,8 @@ class Session:
                 self._timeline_starts()
                 _cancel(self._partial)
                 _cancel(self._final)
-                self._final = self._start(self._transcribe(command), "stt", command)
+                ahead = self._hearing.take_ahead(command.start)
+                self._final = self._start(self._transcribe(command, ahead), "stt", command)
             case Transcribe():
                 if not any(task is not None and not task.done() for task in (self._partial, self._final)):
                     self._partial = self._start(self._transcribe(command), None, command)
@@ -313,19 +316,10 @@ class Session:
 
     # ---- the engines ----------------------------------------------------------------------------------
 
-    async def _transcribe(self, command: Transcribe) -> None:
-        sound = self._tape.between(command.start, command.end)
+    async def _transcribe(self, command: Transcribe, ahead: Ahead | None = None) -> None:
         if command.end - command.start > TAPE_SECONDS:
             log.warning("turn %d: only its last %.0f s are kept", command.turn, TAPE_SECONDS)
-        deadline = self._settings.stt.deadline_seconds + command.end - command.start
-        start, text = self._heard
-        draft = text if start == command.start else ""
-        try:
-            async with asyncio.timeout(deadline):
-                transcript = await self._engines.stt.transcribe(sound, final=command.final, draft=draft)
-        except TimeoutError as error:
-            raise StageError("stt", f"the recogniser took more than {deadline:.0f} s") from error
-        self._heard = (command.start, transcript.text)
+        transcript = await self._hearing.words(command.start, command.end, final=command.final, ahead=ahead)
         said = (command.turn, command.revision, transcript.text, transcript.language)
         if command.final:
             self.timeline.mark("transcript", self._clock())

@@ -50,7 +50,7 @@ class LevelVad(Entered):
         return self
 
     def probability(self, window) -> float:
-        return 0.95 if np.abs(window).max() > 0.1 else 0.02
+        return 0.95 if np.abs(window).max() > 0.01 else 0.02
 
 
 class ScriptedTurn(Entered):
@@ -70,12 +70,15 @@ class ScriptedStt(Entered):
         self.script = list(texts)
         self.sounds: list[float] = []
         """Seconds of sound in each final pass."""
+        self.drafts: list[str] = []
+        """What each pass was told of the one before."""
         self.hangs = False
         self.gate = asyncio.Event()
         """Final passes wait for it; open unless a test clears it."""
         self.gate.set()
 
     async def transcribe(self, samples, *, final: bool, draft: str = "") -> Transcript:
+        self.drafts.append(draft)
         if self.hangs and final:
             await asyncio.Event().wait()
         if not final:
@@ -163,9 +166,12 @@ class HandTransport(Entered):
         self.notifications.append(notification)
 
     async def hear(self, windows: str) -> None:
-        """'#' is a window of speech, '.' one of silence; everything that follows from it happens."""
+        """'#' is a window of speech, '.' one of silence, '~' a soft one that is taken for speech.
+
+        Everything that follows from it happens.
+        """
         for letter in windows:
-            samples = np.full(WINDOW, 0.5 if letter == "#" else 0.0, np.float32)
+            samples = np.full(WINDOW, {"#": 0.5, "~": 0.02, ".": 0.0}[letter], np.float32)
             self._chunks.put_nowait(AudioChunk(samples, RATE, 0))
             await settle()
 

@@ -65,6 +65,16 @@ def test_one_silent_window_is_a_pause_where_the_sound_was_soft_for_two():
     assert facts("####--")[-1] == (6, SpeechPaused(pytest.approx(4 * WINDOW)))
 
 
+def test_a_voice_fades_from_the_second_soft_window_until_it_pauses_or_comes_back():
+    endpointer = Endpointer(VadSettings(), TurnSettings())
+    fading = []
+    for number, letter in enumerate("##s####ss#sss--", start=1):
+        level = LEVEL.get(letter, -20.0)
+        endpointer.process(PROBABILITY[letter], WINDOW, number * WINDOW, 0.096, level=level)
+        fading.append(endpointer.fading)
+    assert [number for number, fades in enumerate(fading, start=1) if fades] == [9, 12, 13]
+
+
 def test_what_silero_calls_voice_is_no_pause_however_soft():
     assert len(facts("####ssssssss####")) == 1
 

@@ -59,7 +59,7 @@ FLOORS = (
         "ctranslate2_file",
         "onnx_session",
     },
-    {"chosen_voice", "reply", "session", "shown"},
+    {"chosen_voice", "hearing", "reply", "session", "shown"},
     {
         "assistant",
         "ask",
