@@ -5,7 +5,8 @@
 `N s window`: the two halves of a pass and the whole of it in each window length, on human speech that fills
 the window but for 1 s. `live`: human speech played in real time through Silero and the endpointing, with
 partial transcripts meanwhile: `final` is from the end of the last voiced 32 ms to the text, `partial every`
-the time between two partial texts, `partial age` how old the newest sound in one is when its text is there.
+the time between two partial texts, `partial age` how old the newest sound in one is when its text is there;
+`ahead` the pauses whose final pass began where the voice faded, `in vain` the passes that began so elsewhere.
 
 Then final passes on whole clips: people as recorded, in pink noise, and in a telephone's band; questions
 rendered by flite; sounds without a word. `wer`: word errors after Whisper's normaliser. `looped`: texts that
@@ -31,10 +32,11 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from benchmarks import report as reports
 from benchmarks.report import Report, Share, Times
 from benchmarks.sounds import Spoken, noises, people, questions, worse
-from local_voice.audio import SPEECH_RATE, Rechunker, Samples, level, silence
+from local_voice.audio import SPEECH_RATE, Rechunker, Samples, Tape, level, silence
 from local_voice.endpointing import Endpointer, SpeechPaused, SpeechStarted
 from local_voice.engines.silero_vad import WINDOW, SileroVad
 from local_voice.engines.whisper import Whisper
+from local_voice.hearing import Hearing, Pass
 from local_voice.model_store import ModelStore
 from local_voice.settings import Settings, SttSettings
 from local_voice.whisper_windows import LONGEST_PIECE_SECONDS, MARGIN_SECONDS, WINDOW_SECONDS, without_loop
@@ -95,20 +97,23 @@ class Live:
     finals: list[float] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    ahead: list[tuple[float, float]] = field(default_factory=list)
+    """For each pause whether its pass had begun ahead, and 1."""
+    begun: int = 0
+    """Passes begun ahead, also in vain."""
 
 
 async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: Samples, seen: Live) -> None:
     """Play one clip and transcribe as a session does. The last pause's final is the one that counts."""
     loop, turn, step = asyncio.get_running_loop(), settings.turn, WINDOW / SPEECH_RATE
     sound = np.concatenate((silence(0.5, SPEECH_RATE), samples, silence(1.0, SPEECH_RATE)))
-    judge, ears = Endpointer(settings.vad, turn), vad.stream()
-    began, start, asked, draft, texts = loop.time(), 0.0, 0.0, "", []
+    judge, ears, tape = Endpointer(settings.vad, turn), vad.stream(), Tape(60.0, SPEECH_RATE)
+    hearing = Hearing(whisper, tape, settings.stt.deadline_seconds)
+    began, start, asked, texts = loop.time(), 0.0, 0.0, []
     partial = final = asyncio.create_task(asyncio.sleep(0))
 
-    async def transcribe(now: float, last_voice: float | None) -> float:
-        nonlocal draft
-        heard = sound[round(start * SPEECH_RATE) : round(now * SPEECH_RATE)]
-        draft = (await whisper.transcribe(heard, final=last_voice is not None, draft=draft)).text
+    async def transcribe(now: float, last_voice: float | None, ahead: Pass | None = None) -> float:
+        await hearing.words(start, now, final=last_voice is not None, ahead=ahead)
         done = loop.time() - began
         if last_voice is not None:
             return done - last_voice
@@ -116,19 +121,29 @@ async def listen(whisper: Whisper, vad: SileroVad, settings: Settings, samples: 
         texts.append(done)
         return 0.0
 
-    for number, window in enumerate(Rechunker(WINDOW).push(sound), 1):
-        now = number * step
-        await asyncio.sleep(began + now - loop.time())
-        heard = ears.probability(window)
-        fact = judge.process(heard, step, now, turn.start_seconds, level=level(window))
-        if isinstance(fact, SpeechStarted):
-            start, asked, draft = max(0.0, fact.start - turn.pre_roll_seconds), now, ""
-        elif isinstance(fact, SpeechPaused):
-            partial.cancel()
-            final.cancel()
-            final = asyncio.create_task(transcribe(now, fact.end))
-        elif judge.speaking and now - asked >= turn.partial_seconds and partial.done() and final.done():
-            asked, partial = now, asyncio.create_task(transcribe(now, None))
+    async with asyncio.TaskGroup() as tasks:
+        for number, window in enumerate(Rechunker(WINDOW).push(sound), 1):
+            now = number * step
+            await asyncio.sleep(began + now - loop.time())
+            tape.push(window)
+            heard = ears.probability(window)
+            fact = judge.process(heard, step, now, turn.start_seconds, level=level(window))
+            if isinstance(fact, SpeechStarted):
+                start, asked = max(0.0, fact.start - turn.pre_roll_seconds), now
+            elif isinstance(fact, SpeechPaused):
+                partial.cancel()
+                final.cancel()
+                ahead = hearing.take_ahead(start, now)
+                seen.ahead.append((float(ahead is not None), 1.0))
+                final = asyncio.create_task(transcribe(now, fact.end, ahead))
+            elif judge.speaking and now - asked >= turn.partial_seconds and partial.done() and final.done():
+                asked, partial = now, asyncio.create_task(transcribe(now, None))
+            before = hearing._ahead
+            if judge.fading:
+                hearing.look_ahead(start, tasks)
+                seen.begun += before is None and hearing._ahead is not None
+            else:
+                hearing.give_up()
     if (after := await final) is None:
         print(f"no pause was found in a clip of {len(samples) / SPEECH_RATE:.1f} s: it is not among `final`")
     else:
@@ -197,6 +212,8 @@ async def compare(report: Report, model: str, chosen: Any, settings: Settings) -
             final=Times(seen.finals),
             partial_every=Times(seen.gaps),
             partial_age=Times(seen.ages),
+            ahead=Share(seen.ahead, better="more"),
+            in_vain=Share([(seen.begun - sum(found for found, _ in seen.ahead), float(seen.begun))]),
         )
 
         async def ours(samples: Samples) -> str:

@@ -9,7 +9,7 @@ caller's own jitter buffer and loudspeaker is not in it. The server's breakdown 
 last voiced sample that reached it and, for the first sound, from its decision that the turn was over;
 `--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply, one that was
 answered before the question was over, and one that got an apology are counted apart and have no time; with
-one of them the exit code is 1.
+one of them the exit code is 1. `the question's end clear` is without those that were taken for unfinished.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ TURNS_A_CALL = 5
 FROM_DECISION = "first sound"
 READY_SECONDS = 300.0
 REPLY_SECONDS = 30.0
+HELD_SECONDS = 0.6
+"""A reply that was held for longer when words and verdict were there: the turn was taken for unfinished. That
+waits for 1.09 s (`turn.doubtful_seconds`) and more; what is probably done waits for 0.51 s."""
 PAUSE_SECONDS = 0.7
 """Silence between the end of a reply and the next question: nobody answers a machine faster."""
 
@@ -181,6 +184,8 @@ def fill(report: Report, turns: Sequence[Turn]) -> None:
             seconds=Times([found[name] for found in rest if name in found]),
             first_turn=Times([first[name]] if name in first else []),
         )
+    clear = [found["voice_to_voice"] for found in rest if "voice_to_voice" in found and not held(found)]
+    report.row("voice_to_voice, the question's end clear (caller)", seconds=Times(clear))
     labels = ("turns without a reply", "turns answered too early", "turns with an apology")
     for label, share in zip(labels, outcomes(answers).values(), strict=True):
         report.row(label, share=share)
@@ -193,6 +198,12 @@ def marks(turn: Turn) -> dict[str, float]:
         found[FROM_DECISION] = found["playback"] - found["decided"]
     seconds = turn.answer.seconds
     return found if seconds is None else {"voice_to_voice": seconds, **found}
+
+
+def held(found: dict[str, float]) -> bool:
+    """The server waited for more words, longer than for its own work."""
+    known = max(found.get("transcript", 0.0), found.get("turn_completion", 0.0))
+    return found.get("decided", 0.0) - known > HELD_SECONDS
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ not know what is done about its answers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
@@ -80,7 +81,7 @@ class Endpointer:
         self._voiced = False
         self._run_start = 0.0
         self._last_voice = 0.0
-        self._loudest = 0.0
+        self._loudest = -math.inf
         self._quiet = 0.0
 
     @property
@@ -95,8 +96,8 @@ class Endpointer:
 
     @property
     def fading(self) -> bool:
-        """It was quiet for as long as a pause lasts, and is one as soon as Silero agrees."""
-        return self.speaking and self._quiet + EPSILON >= self._pause_seconds
+        """It was quiet for as long as a pause lasts, and Silero still hears voice: a pause, or soft words."""
+        return self.speaking and self.quiet and self._quiet + EPSILON >= self._pause_seconds
 
     @property
     def speaking(self) -> bool:
@@ -108,8 +109,9 @@ class Endpointer:
         return now - self._last_voice
 
     def reset(self) -> None:
-        """The turn is over: the next voice starts a new one."""
+        """The turn is over: the next voice starts a new one, however soft."""
         self._phase = _Phase.QUIET
+        self._loudest = -math.inf
 
     def process(
         self,
@@ -153,6 +155,7 @@ class Endpointer:
     def _speak(self, fact: Fact, now: float) -> Fact:
         self._phase = _Phase.SPEECH
         self._last_voice = now
+        self._quiet = 0.0
         return fact
 
 

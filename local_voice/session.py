@@ -48,7 +48,7 @@ from local_voice.events import (
     Warm,
     Withdraw,
 )
-from local_voice.hearing import Ahead, Hearing
+from local_voice.hearing import Hearing, Pass
 from local_voice.history import prompt
 from local_voice.reply import PlayoutWriter, prepare_reply
 from local_voice.settings import Settings
@@ -163,7 +163,7 @@ class Session:
                 self._transport.playout.on_event = lambda event: None
                 self._transport.on_control = lambda event: None
                 _cancel(self._choosing)
-                self._hearing.look_ahead(None, self._tasks)
+                self._hearing.give_up()
                 for task in (self._partial, self._final, self._judging, self._reply, self._warming):
                     _cancel(task)
 
@@ -189,7 +189,10 @@ class Session:
                 probability = stream.probability(window)
                 seconds = vad.window / vad.sample_rate
                 self._tell(VoiceActivity(round(probability, 4), seconds, round(level(window), 1)))
-                self._hearing.look_ahead(self.conversation.fading, self._tasks)
+                if (start := self.conversation.fading) is not None:
+                    self._hearing.look_ahead(start, self._tasks)
+                else:
+                    self._hearing.give_up()
             self._shown.heard()
 
     # ---- events in, commands out ----------------------------------------------------------------------
@@ -241,8 +244,10 @@ class Session:
                 self._timeline_starts()
                 _cancel(self._partial)
                 _cancel(self._final)
-                ahead = self._hearing.take_ahead(command.start)
+                ahead = self._hearing.take_ahead(command.start, command.end)
                 self._final = self._start(self._transcribe(command, ahead), "stt", command)
+                if ahead is not None:  # also where the final one is cancelled before it has begun
+                    self._final.add_done_callback(lambda _: ahead.cancel())
             case Transcribe():
                 if not any(task is not None and not task.done() for task in (self._partial, self._final)):
                     self._partial = self._start(self._transcribe(command), None, command)
@@ -316,7 +321,7 @@ class Session:
 
     # ---- the engines ----------------------------------------------------------------------------------
 
-    async def _transcribe(self, command: Transcribe, ahead: Ahead | None = None) -> None:
+    async def _transcribe(self, command: Transcribe, ahead: Pass | None = None) -> None:
         if command.end - command.start > TAPE_SECONDS:
             log.warning("turn %d: only its last %.0f s are kept", command.turn, TAPE_SECONDS)
         transcript = await self._hearing.words(command.start, command.end, final=command.final, ahead=ahead)

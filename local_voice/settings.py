@@ -146,7 +146,7 @@ class SttSettings(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model runs."""
     compute_type: str = "int8"
-    """CTranslate2's arithmetic: int8 on a CPU, float16 on a GPU."""
+    """CTranslate2's arithmetic: int8 on a CPU, for the packed decoder too; float16 on a GPU."""
     threads: Count = 2
     """CPU threads for one decode."""
     language: str = "en"

@@ -88,7 +88,7 @@ class TurnDetector(Engine, Protocol):
         ...
 
 
-class SpeechToText(Engine, Protocol):
+class SpeechToText(Engine, Queued, Protocol):
     async def transcribe(self, samples: Samples, *, final: bool, draft: str = "") -> Transcript:
         """Words in `samples`, 16 kHz, shape `(n,)`, any length.
 

@@ -33,6 +33,8 @@ async def settle() -> None:
 
 
 class Entered:
+    waiting = 0
+
     async def __aenter__(self):
         return self
 
@@ -171,7 +173,7 @@ class HandTransport(Entered):
         Everything that follows from it happens.
         """
         for letter in windows:
-            samples = np.full(WINDOW, {"#": 0.5, "~": 0.02, ".": 0.0}[letter], np.float32)
+            samples = np.full(WINDOW, {"#": 0.5, "~": 0.012, ".": 0.0}[letter], np.float32)
             self._chunks.put_nowait(AudioChunk(samples, RATE, 0))
             await settle()
 

@@ -165,6 +165,18 @@ def test_turns_that_were_talked_over_or_apologised_for_have_rows_of_their_own():
     assert [rows[label]["share"]["value"] for label in labels] == [0, 0.25, 0.25]
 
 
+def test_what_was_taken_for_unfinished_is_no_clear_end_and_what_was_slow_to_be_heard_is_one():
+    unfinished = {"transcript": 0.3, "turn_completion": 0.25, "decided": 1.1}
+    slow = {"transcript": 1.3, "turn_completion": 0.25, "decided": 1.31}
+    probably = {"transcript": 0.2, "turn_completion": 0.25, "decided": 0.51}
+    turns = [Answer(1.2), Answer(1.9), Answer(0.7), Answer(None)]
+    report = Report("bench_turn", {})
+    fill(report, [BenchTurn(Answer(1.0)), *map(BenchTurn, turns, [unfinished, slow, probably, {}])])
+    rows = {line["what"]: line for line in report.content()["rows"]}
+    assert rows["voice_to_voice, the question's end clear (caller)"]["seconds"]["samples"] == [1.9, 0.7]
+    assert rows["voice_to_voice (caller)"]["seconds"]["n"] == 3
+
+
 @pytest.mark.parametrize(
     ("counts", "holds"),
     [
