@@ -93,7 +93,7 @@ class ScriptedTokenizer:
 def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Whisper, ScriptedModel]]:
     def build(says: dict[int, tuple[str, float, float]], **settings: Any) -> tuple[Whisper, ScriptedModel]:
         for name in ("model.bin", "config.json", "tokenizer.json"):
-            (tmp_path / name).write_text('{"suppress_ids": []}' if name == "config.json" else "")
+            (tmp_path / name).write_text('{"suppress_ids": null}' if name == "config.json" else "")
         warm = dict.fromkeys((5, 6, 8, 10, 12, 15, 20, 30), ("warm", -0.1, 0.0))
         model = ScriptedModel(warm | says)
         loaded = SimpleNamespace(model=model, hf_tokenizer=ScriptedTokenizer())

@@ -65,8 +65,8 @@ class Whisper:
         """None where CTranslate2's own decodes."""
         self._special = SpecialTokens(start=0, end=0, no_speech=0, first_timestamp=0)
         self._mel = LogMel(80)
-        # One decode at a time uses all the threads it is given. A session has at most one final and one
-        # partial pass waiting; with 64 waiting the least urgent, newest pass is refused.
+        # One decode at a time uses all the threads it is given. A session has at most a final and a partial
+        # pass waiting, and one begun ahead; with 64 waiting the least urgent, newest pass is refused.
         self._worker = Worker("whisper")
 
     async def __aenter__(self) -> Self:
@@ -249,6 +249,7 @@ class Whisper:
         self._model, self._tokenizer = loaded.model, loaded.hf_tokenizer
         self._mel = LogMel(self._model.n_mels)
         self._check_language()
+        config = json.loads((self._model_dir / "config.json").read_text(encoding="utf-8"))
         without_timestamps = self._tokenizer.token_to_id("<|notimestamps|>")
         self._special = SpecialTokens(
             start=self._tokenizer.token_to_id("<|startoftranscript|>"),
@@ -256,9 +257,7 @@ class Whisper:
             # <|nospeech|>, in older files <|nocaptions|> (openai/whisper, tokenizer.py).
             no_speech=without_timestamps - 1,
             first_timestamp=without_timestamps + 1,
-            suppressed=tuple(
-                json.loads((self._model_dir / "config.json").read_text()).get("suppress_ids", ())
-            ),
+            suppressed=tuple(config.get("suppress_ids") or ()),  # some converted models have null
         )
         if settings.device == "cpu" and settings.compute_type.startswith("int8"):
             self._decoder = self._load_decoder()
