@@ -1,4 +1,4 @@
-"""How ONNX networks run here: on the CPU, one after another's call, without waiting threads that spin."""
+"""How ONNX networks run here: on the CPU, without threads that spin while they wait."""
 
 from __future__ import annotations
 

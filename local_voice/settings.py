@@ -141,9 +141,9 @@ class SttSettings(Section):
     """Speech to text: faster-whisper on CTranslate2."""
 
     model: str = "whisper-base"
-    """Catalogue name, or a folder with a CTranslate2 Whisper model. Of 2,037 words by people, in
-    quiet, noise and on the telephone, and in rendered questions base mishears 6.9 %, tiny.en 10.0 %, which is
-    0.05 s quicker."""
+    """Catalogue name, or a folder with a CTranslate2 Whisper model. Of people's
+    words, in quiet, noise and on the telephone, base mishears 7.1 %, tiny.en 10.6 %, which is 0.02 to 0.05 s
+    quicker (benchmarks/bench_stt.py)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model runs."""
     compute_type: str = "int8"
