@@ -91,7 +91,7 @@ async def test_a_conversation_on_the_page_in_chromium_until_ctrl_c(
     # Off the loop's thread: the wait is real.
     assert await asyncio.to_thread(server.interrupt) == 130, server.output
     assert "Traceback" not in server.output
-    assert server.processes() == []
+    assert server.left_behind() == []
 
 
 def test_talking_by_microphone_and_loudspeaker(speak: Callable[..., Path], tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_talking_by_microphone_and_loudspeaker(speak: Callable[..., Path], tmp_p
             program.wait_for("Paris", 20.0)
             time.sleep(1.0)
         assert program.interrupt() == 130, program.output
-        assert program.processes() == []
+        assert program.left_behind() == []
     reply = tmp_path / "reply.wav"
     write_wav(reply, [heard.samples], SOUND_RATE)
     voiced = np.count_nonzero(np.abs(heard.samples) > 0.01) / SOUND_RATE
