@@ -201,13 +201,15 @@ def silence_that_ends(turn: TurnSettings, evidence: Evidence) -> tuple[float, st
         return turn.pause_seconds, "the turn is longer than turn.longest_seconds"
     if hold := _hold(turn, evidence):
         return turn.hold_seconds, hold
+    step, why = _step(turn, evidence)
+    confident, likely = turn.confident_seconds, _likely_seconds(turn, evidence.usual_pause)
+    statement = max(confident, min(turn.statement_seconds, likely))
     waits = (
-        turn.confident_seconds,
-        _likely_seconds(turn, evidence.usual_pause),
+        confident if _hands_over(evidence) else statement,
+        likely,
         turn.doubtful_seconds,
         turn.unfinished_seconds,
     )
-    step, why = _step(turn, evidence)
     if evidence.cut_off and step < 3:
         return waits[step + 1], f"{why}, but went on after an answer before"
     return waits[step], why
@@ -220,6 +222,12 @@ def _hold(turn: TurnSettings, evidence: Evidence) -> str:
         sounds_done = evidence.completion is not None and evidence.completion >= turn.confident_probability
         return "" if sounds_done and is_question_with_particle(text, language) else hold
     return clause_is_open(text, language) if evidence.asked_for == "none" else ""
+
+
+def _hands_over(evidence: Evidence) -> bool:
+    """Whether the words want an answer at once, or are one. Who states something, or asks for it to be done,
+    may yet add to it: "Please add apples", "and honey". Unknown words wait for nothing."""
+    return not evidence.text or evidence.asked_for != "none" or evidence.text.rstrip().endswith("?")
 
 
 def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:

@@ -106,6 +106,9 @@ class TurnSettings(Section):
     """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
     confident_seconds: Seconds = 0.224
     """Silence that ends a turn when Smart Turn is at or above `confident_probability`."""
+    statement_seconds: Seconds = 0.384
+    """The same where the words neither ask nor answer, so that more may follow. Of 110 recorded pauses 17 are
+    cut off with it and 24 without, for 0.06 s more of silence at the end of a turn (mean of 139)."""
     likely_seconds: Seconds = 0.512
     """Silence that ends a turn when Smart Turn is between the two probabilities."""
     doubtful_seconds: Seconds = 1.088

@@ -62,11 +62,16 @@ def test_the_pre_roll_is_part_of_what_is_transcribed():
     assert abs(transcribe.end - 52 * WINDOW) < 1e-6
 
 
-def test_a_confident_verdict_releases_after_a_quarter_second_and_an_unfinished_one_waits():
-    for completion, windows in ((0.95, 7), (0.6, 16), (0.1, 53)):
+def test_a_confident_verdict_releases_a_question_after_a_quarter_second_and_the_others_wait():
+    for completion, text, windows in (
+        (0.95, "Is it?", 7),
+        (0.95, "It is so.", 12),
+        (0.6, "It is so.", 16),
+        (0.1, "So.", 53),
+    ):
         table = Table()
         table.hear("#" * 20 + "..")
-        table.tell(FinalTranscript(1, 0, "So."))
+        table.tell(FinalTranscript(1, 0, text))
         table.tell(TurnCompletion(1, 0, completion))
         assert only(Release, table.hear("." * (windows - 3))) == []
         assert only(Release, table.hear(".")) == [Release(1, 0)]

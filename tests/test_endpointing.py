@@ -133,6 +133,9 @@ TURN = TurnSettings()
         (Evidence(0.01, turn_seconds=500.0), TURN.pause_seconds),
         (Evidence(0.95, text="I want to go to"), TURN.hold_seconds),
         (Evidence(0.95, text="Is the oven still on?"), TURN.confident_seconds),
+        (Evidence(0.95, text="Please add apples."), TURN.statement_seconds),
+        (Evidence(0.95, text="Twelve apples.", asked_for="open"), TURN.confident_seconds),
+        (Evidence(0.95, text="Please add apples.", cut_off=True), TURN.likely_seconds),
         (Evidence(0.2, text="What is the capital of France?"), TURN.likely_seconds),
         (Evidence(0.01, text="Yes.", asked_for="yes_no"), TURN.confident_seconds),
         (Evidence(0.95, text="Five five five", asked_for="digits"), TURN.unfinished_seconds),
@@ -153,6 +156,21 @@ def test_the_surer_the_shorter_the_wait(evidence, expected):
     seconds, why = silence_that_ends(TURN, evidence)
     assert seconds == pytest.approx(expected)
     assert why
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"statement_seconds": 0.1}, 0.224),
+        ({"statement_seconds": 3.0}, 0.512),
+        ({"confident_seconds": 0.4}, 0.4),
+    ],
+)
+def test_a_statement_waits_no_shorter_than_a_question_and_no_longer_than_one_that_is_only_likely_over(
+    changed, expected
+):
+    evidence = Evidence(0.95, text="Please add apples.")
+    assert silence_that_ends(TurnSettings(**changed), evidence)[0] == pytest.approx(expected)
 
 
 def test_the_usual_pause_follows_the_user_and_ignores_gaps_between_words():

@@ -27,7 +27,14 @@ THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 SMART_TURN_SECONDS = 0.2
 TIMEOUT_SECONDS = 1.6
 TOGETHER = 4
-WAITS = ("confident_seconds", "likely_seconds", "doubtful_seconds", "unfinished_seconds", "hold_seconds")
+WAITS = (
+    "confident_seconds",
+    "statement_seconds",
+    "likely_seconds",
+    "doubtful_seconds",
+    "unfinished_seconds",
+    "hold_seconds",
+)
 
 Waits = Callable[[Pause], float]
 
