@@ -123,17 +123,22 @@ class ClauseCutter:
         return clauses
 
     def likely(self) -> Clause | None:
-        """The first clause where the next piece of text will probably show that it is over: at a full stop.
+        """The first clause where the next piece of text will probably show that it is over: at a full stop,
+        or before a word that opens a breath of its own, unless that word goes on.
 
         It can be spoken ahead, and is to be thrown away when another one comes.
         """
-        if self._said or not self._text.endswith("."):
+        *before, word = self._text.split(" ") if self._text else [""]
+        if self._said or not word:
             return None
-        word = self._text.rsplit(" ", 1)[-1]
-        if not word[:-1].isalpha() or not self._ends_sentence(word, self._text, ""):
-            return None
-        words = say(self._text, self._language)
-        return Clause(_closed(words, ends_sentence=True), ends_sentence=True) if words else None
+        if word.endswith("."):
+            ends_sentence = word[:-1].isalpha() and self._ends_sentence(word, self._text, "")
+            text = self._text if ends_sentence else ""
+        else:
+            ends_sentence = False
+            text = " ".join(before) if self._opens_breath([*before, word]) else ""
+        words = say(text, self._language) if text else ()
+        return Clause(_closed(words, ends_sentence), ends_sentence) if words else None
 
     def _add(self, plain: str) -> list[Clause]:
         clauses: list[Clause] = []

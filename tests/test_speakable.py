@@ -111,8 +111,37 @@ def test_a_first_sentence_can_be_spoken_ahead_while_its_full_stop_is_unsure() ->
     assert cutter.likely() is None  # there is sound in hand
 
 
+def test_a_first_breath_can_be_spoken_ahead_while_the_word_after_it_may_go_on() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("The capital of France") == []
+    assert cutter.likely() is None
+    assert cutter.push(" is") == []
+    likely = cutter.likely()
+    assert likely is not None
+    assert likely.spoken == "The capital of France,"
+    assert [likely] == cutter.push(" Paris")
+    cutter = ClauseCutter()
+    cutter.push("The capital of France is")
+    assert cutter.likely() == likely
+    assert cutter.push("olated") == []
+    assert cutter.likely() is None
+
+
 @pytest.mark.parametrize(
-    "text", ["", "It is", "It is 5.", "I met Dr.", "At 5 p.m.", "Use Node.js.", "Ok...", "Is it?"]
+    "text",
+    [
+        "",
+        "It is",
+        "It is 5.",
+        "The sum is",
+        "The capital of which",
+        "The capital of France is ",
+        "I met Dr.",
+        "At 5 p.m.",
+        "Use Node.js.",
+        "Ok...",
+        "Is it?",
+    ],
 )
 def test_nothing_is_spoken_ahead_where_a_full_stop_may_be_something_else(text: str) -> None:
     cutter = ClauseCutter()
