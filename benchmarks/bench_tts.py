@@ -2,14 +2,14 @@
 
     python -m benchmarks.bench_tts [--repeats 20] [--set tts.threads=1]
 
-`ours`: the encoder once, then the decoder in growing pieces. `whole`: Piper's own `PiperVoice.synthesize`,
+`ours`: the encoder once, then the rest in growing pieces. `whole`: Piper's own `PiperVoice.synthesize`,
 the whole clause in one pass, on as many threads. They take turns, clause by clause. `first sound` is from
 the call to the first piece (for `whole` that is all of it), `real time factor` seconds of work for a second
 of sound. Ours is shorter: the quiet around a clause is cut off, and the pause put in its place not counted.
 
-`joins`: our pieces beside the same frames decoded in one go, so with the same noise. `difference` is the
-greatest difference between the two near a join (half the decoder's margin to either side), as a part of full
-scale; 16 bits resolve 3e-5. `jump` is the step from the last sample of a piece to the next one's first, over
+`joins`: our pieces beside the same frames made into sound in one go, so with the same noise. `difference` is
+the greatest difference between the two near a join (6 frames to either side), as a part of full scale;
+16 bits resolve 3e-5. `jump` is the step from the last sample of a piece to the next one's first, over
 the clause's own largest step from one sample to the next: a click would be above 1.
 """
 
@@ -33,7 +33,10 @@ from local_voice.model_store import ModelStore
 from local_voice.settings import TtsSettings
 from local_voice.speakable import Clause
 from local_voice.spoken_form import say
-from local_voice.voice_graph import MARGIN
+from local_voice.voice_graph import Rendering
+
+NEAR = 6
+"""Frames to either side of a join in which it would show."""
 
 CLAUSES = (
     "Sure.",
@@ -86,8 +89,10 @@ def joins(piper: Piper, clause: Clause) -> tuple[list[float], list[float]]:
     while not utterance.ended:
         pieces.append(utterance.next_piece().samples)
     spoken = np.concatenate(pieces)
-    one_pass = voice.decode(utterance._frames, 0, utterance._length)[utterance._skipped :][: len(spoken)]
-    edge, near = round(EDGE_SECONDS * piper.sample_rate), MARGIN * voice.hop // 2
+    rendering = utterance._rendering
+    one_pass = Rendering(rendering._parts, rendering.encoded).sound(rendering.frames)
+    one_pass = one_pass[utterance._skipped :][: len(spoken)]
+    edge, near = round(EDGE_SECONDS * piper.sample_rate), NEAR * voice.hop
     apart = np.abs(spoken - one_pass)
     apart[:edge] = apart[-edge:] = 0.0  # faded on purpose
     steps = np.abs(np.diff(one_pass))

@@ -22,13 +22,13 @@ from piper.config import PiperConfig
 from piper.const import BOS, EOS, PAD
 from piper.voice import PiperVoice
 
-from local_voice.audio import Samples, silence
+from local_voice.audio import silence
 from local_voice.settings import TtsSettings
 from local_voice.speakable import Clause
 from local_voice.spoken_form import SpokenWord
 from local_voice.stages import Manner, Speech, StageError, StartupError
 from local_voice.transcript import Word
-from local_voice.voice_graph import Frames, NotAVoiceError, VoiceGraph
+from local_voice.voice_graph import NotAVoiceError, Rendering, VoiceGraph
 from local_voice.word_alignment import word_ends
 from local_voice.worker import Worker, WorkerBusyError
 
@@ -256,7 +256,7 @@ class _Voice:
         """Work out how the words sound; the sound itself is then made piece by piece."""
         phonemes = self._phonemes(" ".join(word.spoken for word in words))
         if not any(phoneme.isalpha() for phoneme in phonemes):
-            return _Utterance(self, np.zeros((1, 1, 0), np.float32), 0, (), 0.0)
+            return _Utterance(self, Rendering((), np.zeros((1, 1, 0), np.float32)), 0, (), 0.0)
         ids = [*self._ids[BOS], *self._ids[PAD]]
         after: list[int] = []
         """How many ids there are once each phoneme has been added."""
@@ -265,7 +265,7 @@ class _Voice:
                 ids += [*self._ids[phoneme], *self._ids[PAD]]
             after.append(len(ids))
         scales = (self._noise, self._length / speed, self._noise_of_lengths)
-        frames, durations = self._graph.encode([*ids, *self._ids[EOS]], scales)
+        rendering, durations = self._graph.encode([*ids, *self._ids[EOS]], scales)
         spoken = [0, *np.cumsum(durations).tolist()]
         ends = word_ends(phonemes, [self._phonemes(word.spoken) for word in words])
         last = max(i for i, phoneme in enumerate(phonemes) if phoneme.isalpha())
@@ -274,10 +274,7 @@ class _Voice:
             (word.written, min(sounding, spoken[after[end - 1]] if end else 0))
             for word, end in zip(words, ends, strict=True)
         )
-        return _Utterance(self, frames, min(sounding + TAIL_FRAMES, frames.shape[2]), marks, pause)
-
-    def decode(self, frames: Frames, first: int, last: int) -> Samples:
-        return self._graph.decode(frames, first, last, self.hop)
+        return _Utterance(self, rendering, min(sounding + TAIL_FRAMES, rendering.frames), marks, pause)
 
     def _phonemes(self, text: str) -> list[str]:
         """One utterance, also where the pronouncer would make two sentences of it."""
@@ -293,13 +290,18 @@ class _Utterance:
     """A clause that is being turned into sound."""
 
     def __init__(
-        self, voice: _Voice, frames: Frames, length: int, marks: tuple[tuple[str, int], ...], pause: float
+        self,
+        voice: _Voice,
+        rendering: Rendering,
+        length: int,
+        marks: tuple[tuple[str, int], ...],
+        pause: float,
     ) -> None:
         """`length`: frames to speak. `marks`: written words, each with the frame at which it is over."""
         self.begun = False
         self.ended = length == 0
         self._voice = voice
-        self._frames = frames
+        self._rendering = rendering
         self._length = length
         self._marks = list(marks)
         self._pause = pause
@@ -313,11 +315,11 @@ class _Utterance:
         self._word_start = 0
 
     def next_piece(self) -> Speech:
-        """Decode some more. The last piece brings the pause."""
-        first, last = self._next, min(self._next + self._size, self._length)
+        """Make some more sound. The last piece brings the pause."""
+        last = min(self._next + self._size, self._length)
         if self._length - last < FIRST_PIECE:
             last = self._length
-        samples = self._voice.decode(self._frames, first, last)
+        samples = self._rendering.sound(last)
         edge = round(EDGE_SECONDS * self._voice.sample_rate)
         ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
         loud = np.flatnonzero(np.abs(samples) > QUIET)
