@@ -73,7 +73,7 @@ class VoiceGraph:
         inputs = [value.name for value in model.graph.input]
         if sorted(inputs) != ["input", "input_lengths", "scales"]:
             raise NotAVoiceError(f"its inputs are {', '.join(inputs)}; voices of several speakers don't fit")
-        _drop_mask(model.graph)
+        _drop_masks(model.graph)
         cutter = onnx.utils.Extractor(model)
         encoder = cutter.extract_model(inputs, [seams[0], durations])
         self.encoder = cpu_session(encoder.SerializeToString(), threads)
@@ -147,28 +147,36 @@ class Rendering:
 def _seams(graph: onnx.GraphProto) -> tuple[str, list[str]]:
     """Names of tensors: the frames per phoneme id; and what enters each part in turn, the sound last.
 
-    The Ceil of the duration predictor is where Piper's own alignment patch looks too. A coupling begins by
-    splitting the channels in two halves, one of which enters the convolution `pre`.
+    The Ceil of the duration predictor is where Piper's own alignment patch looks too.
+    """
+    durations = [node.output[0] for node in graph.node if node.op_type == "Ceil"]
+    decoders = [node.input[0] for node in _with_weight(graph, r"dec\.conv_pre\.weight")]
+    upsamplings = [node.input[0] for node in graph.node if node.op_type == "ConvTranspose"]
+    sounds = [value.name for value in graph.output]
+    if not (len(durations) == len(decoders) == len(sounds) == 1 and len(upsamplings) > 1):
+        raise NotAVoiceError("its network is not a Piper (VITS) voice")
+    return durations[0], [*_couplings(graph), *decoders, upsamplings[1], *sounds]
+
+
+def _couplings(graph: onnx.GraphProto) -> list[str]:
+    """What enters each coupling of the flow; none where it has another form: then the encoder does it whole.
+
+    A coupling begins by splitting the channels in two halves, one of which enters the convolution `pre`.
     """
     halves = {name: node.input[0] for node in graph.node if node.op_type == "Split" for name in node.output}
-    durations = [node.output[0] for node in graph.node if node.op_type == "Ceil"]
-    couplings = [halves.get(node.input[0], "") for node in _with_weight(graph, COUPLING)]
-    decoders = [node.input[0] for node in _with_weight(graph, r"dec\.conv_pre\.weight")]
-    upsamplings = [node.input[0] for node in _with_weight(graph, r"dec\.ups\.1\.weight")]
-    sounds = [value.name for value in graph.output]
-    if not all(len(names) == 1 for names in (durations, decoders, upsamplings, sounds)):
-        raise NotAVoiceError("its network is not a Piper (VITS) voice")
-    if not couplings or not all(couplings):
-        raise NotAVoiceError("its network has no normalising flow of a known form")
-    return durations[0], [*couplings, *decoders, *upsamplings, *sounds]
+    found = [halves.get(node.input[0], "") for node in _with_weight(graph, COUPLING)]
+    return found if all(found) and len(_masks(graph)) == 1 else []
 
 
-def _drop_mask(graph: onnx.GraphProto) -> None:
-    """Take out of the flow what marks a clause's frames in a batch: of one clause all are its own."""
-    entries = {node.output[0] for node in _with_weight(graph, COUPLING)}
-    masks = {node.input[1] for node in graph.node if node.op_type == "Mul" and node.input[0] in entries}
-    if len(masks) != 1:
-        raise NotAVoiceError("its normalising flow has no mask of a known form")
+def _masks(graph: onnx.GraphProto) -> set[str]:
+    """What marks a clause's own frames in a batch: the flow multiplies by it."""
+    made = {node.output[0] for node in _with_weight(graph, COUPLING)}
+    return {node.input[1] for node in graph.node if node.op_type == "Mul" and node.input[0] in made}
+
+
+def _drop_masks(graph: onnx.GraphProto) -> None:
+    """Take them out: of one clause all frames are its own."""
+    masks = _masks(graph)
     graph.initializer.append(onnx.numpy_helper.from_array(np.ones((), np.float32), EVERY_FRAME))
     for node in graph.node:
         if node.op_type == "Mul" and node.input[1] in masks:
