@@ -24,8 +24,6 @@ LATEST_BEGINNING = 50
 class SpecialTokens:
     """The ids that mean something to the search."""
 
-    start: int
-    """<|startoftranscript|>"""
     end: int
     """<|endoftext|>: text lies below it."""
     no_speech: int
@@ -51,10 +49,10 @@ class Decoded:
 class Reader(Protocol):
     """A network on its way through a text."""
 
-    def __call__(self, tokens: Sequence[int], at: int, wanted: int = 0) -> Scores:
+    def __call__(self, tokens: Sequence[int], at: int) -> Scores:
         """Read `tokens` behind the first `at` of those that were read before; forget the rest of them.
 
-        Returns what may follow each of `tokens[wanted:]`.
+        Returns what may follow each of them.
         """
         ...
 
@@ -64,15 +62,15 @@ def greedy(
 ) -> Decoded:
     """The likeliest token each time, until the end token or `cap` tokens.
 
-    `draft`: what the text may begin with. It is read at once with the prompt, and holds as far as it is what
-    would have been said without it (speculative decoding: Leviathan et al. 2023, arXiv 2211.17192), but for
-    the rounding of a network that reads several tokens at once in another order than one by one.
+    `prompt`: begins with <|startoftranscript|>. `draft`: what the text may begin with. It is read at once
+    with the prompt, and holds as far as it is what would have been said without it (speculative decoding:
+    Leviathan et al. 2023, arXiv 2211.17192), but for the rounding of a network that reads several tokens at
+    once in another order than one by one.
     """
-    start = list(prompt).index(special.start)
-    at_start, *ahead = read([*prompt, *draft[:cap]], 0, start)
-    no_speech = float(np.exp(at_start[special.no_speech] - _log_sum(at_start)))
+    rows = list(read([*prompt, *draft[:cap]], 0))
+    no_speech = float(np.exp(rows[0][special.no_speech] - _log_sum(rows[0])))
     # What may follow the prompt, and each token of the draft as long as it holds.
-    ahead = [at_start, *ahead][len(prompt) - 1 - start :]
+    ahead = rows[len(prompt) - 1 :]
     tokens: list[int] = []
     logs: list[float] = []
     while len(tokens) < cap:

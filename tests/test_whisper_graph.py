@@ -122,7 +122,7 @@ def test_tokens_may_come_one_by_one_at_once_and_again_behind_those_that_stand():
         assert close(read([token], place), whole[place : place + 1])
     assert close(read(TOKENS[3:], 3), whole[3:])
     read([1, 1, 1, 1], 2)
-    assert close(read(TOKENS[2:], 2, 3), whole[5:])
+    assert close(read(TOKENS[2:], 2), whole[2:])
 
 
 def test_decodes_do_not_disturb_one_another():

@@ -12,9 +12,7 @@ from local_voice.whisper_search import Decoded, Scores, SpecialTokens, greedy, p
 
 WORDS, END, START, NO_SPEECH, TIMES = 20, 20, 21, 22, 24
 SIZE = TIMES + 100
-SPECIAL = SpecialTokens(
-    start=START, end=END, no_speech=NO_SPEECH, first_timestamp=TIMES, suppressed=(3, START)
-)
+SPECIAL = SpecialTokens(end=END, no_speech=NO_SPEECH, first_timestamp=TIMES, suppressed=(3, START))
 
 
 class Network:
@@ -26,7 +24,7 @@ class Network:
         self.text: list[int] = []
         self.reads: list[int] = []
 
-    def __call__(self, tokens: Sequence[int], at: int, wanted: int = 0) -> Scores:
+    def __call__(self, tokens: Sequence[int], at: int) -> Scores:
         assert at <= len(self.text)
         self.reads.append(len(tokens))
         del self.text[at:]
@@ -36,14 +34,14 @@ class Network:
             row = np.random.default_rng([self.seed, *self.text]).normal(size=SIZE).astype(np.float32)
             row[:WORDS] += self.wordy
             rows.append(row)
-        return np.array(rows[wanted:])
+        return np.array(rows)
 
 
 def decode(
     seed: int, draft: Sequence[int] = (), cap: int = 40, wordy: float = 4.0
 ) -> tuple[Decoded, Network]:
     network = Network(seed, wordy)
-    return greedy(network, [7, 8, START, 9], SPECIAL, cap, draft), network
+    return greedy(network, [START, 8, 9, 7], SPECIAL, cap, draft), network
 
 
 def likely(**more: float) -> Scores:
@@ -105,7 +103,7 @@ def test_nothing_is_read_that_no_token_is_taken_from():
 
 
 def test_the_probabilities_are_those_of_what_was_permitted():
-    def only(tokens: Sequence[int], at: int, wanted: int = 0) -> Scores:
+    def only(tokens: Sequence[int], at: int) -> Scores:
         row = np.full((len(tokens), SIZE), -1e9, np.float32)
         row[-1, [TIMES, NO_SPEECH] if not at else END] = 0.0
         return row

@@ -63,7 +63,7 @@ class Whisper:
         self._tokenizer: Any = None
         self._decoder: WhisperDecoder | None = None
         """None where CTranslate2's own decodes."""
-        self._special = SpecialTokens(start=0, end=0, no_speech=0, first_timestamp=0)
+        self._special = SpecialTokens(end=0, no_speech=0, first_timestamp=0)
         self._mel = LogMel(80)
         # One decode at a time uses all the threads it is given. A session has at most a final and a partial
         # pass waiting, and one begun ahead; with 64 waiting the least urgent, newest pass is refused.
@@ -252,7 +252,6 @@ class Whisper:
         config = json.loads((self._model_dir / "config.json").read_text(encoding="utf-8"))
         without_timestamps = self._tokenizer.token_to_id("<|notimestamps|>")
         self._special = SpecialTokens(
-            start=self._tokenizer.token_to_id("<|startoftranscript|>"),
             end=self._tokenizer.token_to_id("<|endoftext|>"),
             # <|nospeech|>, in older files <|nocaptions|> (openai/whisper, tokenizer.py).
             no_speech=without_timestamps - 1,
