@@ -37,7 +37,7 @@ FADE_DB = 10.0
 """A second: so a bang that was taken for voice is forgotten soon, and not all speech after it called soft."""
 
 ASKS_PROBABILITY = 0.1
-"""Smart Turn at or above this, and a whole question: probably done. Below it were three of the four pauses
+"""Smart Turn at or above this, and a whole question: half sure. Below it were three of the four pauses
 that the question mark alone would have cut off (benchmarks/bench_conversation.py)."""
 
 PAST_USUAL_PAUSE = 0.1
@@ -201,17 +201,16 @@ def silence_that_ends(turn: TurnSettings, evidence: Evidence) -> tuple[float, st
         return turn.pause_seconds, "the turn is longer than turn.longest_seconds"
     if hold := _hold(turn, evidence):
         return turn.hold_seconds, hold
-    step, why = _step(turn, evidence)
-    confident, likely = turn.confident_seconds, _likely_seconds(turn, evidence.usual_pause)
-    statement = max(confident, min(turn.statement_seconds, likely))
     waits = (
-        confident if _hands_over(evidence) else statement,
-        likely,
+        turn.confident_seconds,
+        max(turn.confident_seconds, min(turn.half_sure_seconds, turn.likely_seconds)),
+        _likely_seconds(turn, evidence.usual_pause),
         turn.doubtful_seconds,
         turn.unfinished_seconds,
     )
-    if evidence.cut_off and step < 3:
-        return waits[step + 1], f"{why}, but went on after an answer before"
+    step, why = _step(turn, evidence)
+    if evidence.cut_off and step < 4:
+        return waits[max(2, step + 1)], f"{why}, but went on after an answer before"
     return waits[step], why
 
 
@@ -224,40 +223,34 @@ def _hold(turn: TurnSettings, evidence: Evidence) -> str:
     return clause_is_open(text, language) if evidence.asked_for == "none" else ""
 
 
-def _hands_over(evidence: Evidence) -> bool:
-    """Whether the words want an answer at once, or are one. Who states something, or asks for it to be done,
-    may yet add to it: "Please add apples", "and honey". Unknown words wait for nothing."""
-    return not evidence.text or evidence.asked_for != "none" or evidence.text.rstrip().endswith("?")
-
-
 def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
-    """0: surely done, 1: probably done, 2: its words only are, 3: sounds unfinished; and why."""
+    """0: surely done, 1: half sure, 2: probably, 3: its words only are, 4: sounds unfinished; and why."""
     text, language, asked_for = evidence.text, evidence.language, evidence.asked_for
     # No hold: of 9 ends that waited 2.4 s for another item, 5 were Whisper's mishearings.
     if open_list := list_is_open(text, language):
-        return 3, open_list
+        return 4, open_list
     if asked_for == "yes_no" and answers_it(text, asked_for, language):
         return 0, "answers the question"
     if asked_for in ("digits", "spelling", "list") or digits_running(text):
-        return 3, "may be spelling, counting or listing"
+        return 4, "may be spelling, counting or listing"
     if evidence.completion is None:
-        return 1, "the turn detector has not answered"
+        return 2, "the turn detector has not answered"
     shown = f"{evidence.completion:.2f}"
+    asks = text.rstrip().endswith("?")
     if evidence.completion >= turn.confident_probability:
+        # Who states something, or asks for it to be done, may add to it: "Please add apples", "and honey".
+        if text and not asks and asked_for == "none":
+            return 1, f"surely done ({shown}), but asks nothing"
         return 0, f"surely done ({shown})"
+    if asks and evidence.completion >= ASKS_PROBABILITY and looks_complete(text, language):
+        return 1, f"a whole question that sounds less than sure ({shown})"
     if evidence.completion >= turn.likely_probability:
-        return 1, f"probably done ({shown})"
+        return 2, f"probably done ({shown})"
     if answers_it(text, "yes_no", language) or (asked_for == "open" and answers_it(text, "open", language)):
-        return 1, f"a whole answer that sounds unfinished ({shown})"
-    if (
-        looks_complete(text, language)
-        and text.rstrip().endswith("?")
-        and evidence.completion >= ASKS_PROBABILITY
-    ):
-        return 1, f"a whole question that sounds unfinished ({shown})"
+        return 2, f"a whole answer that sounds unfinished ({shown})"
     if looks_complete(text, language):
-        return 2, f"a complete sentence that sounds unfinished ({shown})"
-    return 3, f"sounds unfinished ({shown})"
+        return 3, f"a complete sentence that sounds unfinished ({shown})"
+    return 4, f"sounds unfinished ({shown})"
 
 
 def _likely_seconds(turn: TurnSettings, usual_pause: float) -> float:

@@ -105,10 +105,11 @@ class TurnSettings(Section):
     predict_seconds: Seconds = 0.16
     """Silence at which Smart Turn is asked, once a pause (its verdict drifts with longer silence)."""
     confident_seconds: Seconds = 0.224
-    """Silence that ends a turn when Smart Turn is at or above `confident_probability`."""
-    statement_seconds: Seconds = 0.384
-    """The same where the words neither ask nor answer, so that more may follow. Of 110 recorded pauses 17 are
-    cut off with it and 24 without, for 0.06 s more of silence at the end of a turn (mean of 139)."""
+    """Silence that ends a turn when Smart Turn is at or above `confident_probability`, and the words ask or
+    answer."""
+    half_sure_seconds: Seconds = 0.384
+    """Silence that ends a turn when either the words or Smart Turn are sure, but not both: a statement that
+    sounds done may yet be added to, and a whole question may sound unfinished."""
     likely_seconds: Seconds = 0.512
     """Silence that ends a turn when Smart Turn is between the two probabilities."""
     doubtful_seconds: Seconds = 1.088

@@ -133,10 +133,12 @@ TURN = TurnSettings()
         (Evidence(0.01, turn_seconds=500.0), TURN.pause_seconds),
         (Evidence(0.95, text="I want to go to"), TURN.hold_seconds),
         (Evidence(0.95, text="Is the oven still on?"), TURN.confident_seconds),
-        (Evidence(0.95, text="Please add apples."), TURN.statement_seconds),
+        (Evidence(0.95, text="Please add apples."), TURN.half_sure_seconds),
         (Evidence(0.95, text="Twelve apples.", asked_for="open"), TURN.confident_seconds),
         (Evidence(0.95, text="Please add apples.", cut_off=True), TURN.likely_seconds),
-        (Evidence(0.2, text="What is the capital of France?"), TURN.likely_seconds),
+        (Evidence(0.2, text="What is the capital of France?"), TURN.half_sure_seconds),
+        (Evidence(0.8, text="What is the capital of France?"), TURN.half_sure_seconds),
+        (Evidence(0.8, text="What is the capital of France?", cut_off=True), TURN.likely_seconds),
         (Evidence(0.01, text="Yes.", asked_for="yes_no"), TURN.confident_seconds),
         (Evidence(0.95, text="Five five five", asked_for="digits"), TURN.unfinished_seconds),
         (Evidence(0.95, cut_off=True), TURN.likely_seconds),
@@ -161,8 +163,8 @@ def test_the_surer_the_shorter_the_wait(evidence, expected):
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"statement_seconds": 0.1}, 0.224),
-        ({"statement_seconds": 3.0}, 0.512),
+        ({"half_sure_seconds": 0.1}, 0.224),
+        ({"half_sure_seconds": 3.0}, 0.512),
         ({"confident_seconds": 0.4}, 0.4),
     ],
 )

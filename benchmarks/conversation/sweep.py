@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 1.6
 TOGETHER = 4
 WAITS = (
     "confident_seconds",
-    "statement_seconds",
+    "half_sure_seconds",
     "likely_seconds",
     "doubtful_seconds",
     "unfinished_seconds",
