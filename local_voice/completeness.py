@@ -36,6 +36,7 @@ LONGEST_ITEM = 4
 
 _TRAILS_OFF = re.compile(r"(?:\.\.+|…|[-–—]|[,;:])[\"'”’)\]\s]*$")  # noqa: RUF001
 _ENDS = re.compile(r"[.!?][\"'”’)\]\s]*$")  # noqa: RUF001
+_ASKS = re.compile(r"[?？؟][\"'”’)\]\s]*$")  # noqa: RUF001
 _GROUP = re.compile(r"[^\W_]+(?:[.,:/'][^\W_]+)*")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
 
@@ -97,6 +98,11 @@ def list_is_open(text: str, language: str) -> str:
     if several or last[0].isdecimal() or phrase_at(last, 0, known.determiners):
         return "a list without its last item"
     return ""
+
+
+def ends_as_question(text: str) -> bool:
+    """Whisper wrote a question mark at its end."""
+    return _ASKS.search(text) is not None
 
 
 def is_question_with_particle(text: str, language: str) -> bool:

@@ -67,9 +67,9 @@ from local_voice.turns import Reply, UserTurn, plain, same_beginning
 LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""
 
-WARM_WORDS = 12
-"""New stable words that are worth reading ahead: vLLM keeps whole blocks of 16 tokens, of which English
-words take about 1.3 each."""
+WARM_WORDS = 13
+"""New stable words that are worth reading ahead: vLLM keeps whole blocks of 16 tokens (32 on a CPU with
+AMX), of which English words take about 1.3 each."""
 
 FALSE_ALARMS = 2
 """After this many sounds that were no interruption, only words interrupt the reply that goes on."""

@@ -16,6 +16,7 @@ from local_voice.completeness import (
     answers_it,
     clause_is_open,
     digits_running,
+    ends_as_question,
     is_question_with_particle,
     last_word_holds,
     list_is_open,
@@ -236,11 +237,11 @@ def _step(turn: TurnSettings, evidence: Evidence) -> tuple[int, str]:
     if evidence.completion is None:
         return 2, "the turn detector has not answered"
     shown = f"{evidence.completion:.2f}"
-    asks = text.rstrip().endswith("?")
+    asks = ends_as_question(text)
     if evidence.completion >= turn.confident_probability:
         # Who states something, or asks for it to be done, may add to it: "Please add apples", "and honey".
         if text and not asks and asked_for == "none":
-            return 1, f"surely done ({shown}), but asks nothing"
+            return 1, f"surely done ({shown}), asking nothing"
         return 0, f"surely done ({shown})"
     if asks and evidence.completion >= ASKS_PROBABILITY and looks_complete(text, language):
         return 1, f"a whole question that sounds less than sure ({shown})"

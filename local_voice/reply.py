@@ -73,29 +73,35 @@ class Rehearsal:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, clause: Clause) -> None:
-        """Speak it aside; only the first one."""
-        if self._task is None:
-            self._clause = clause
-            self._task = self._group.create_task(self._speak(clause))
+        """Speak it aside, instead of another one that was begun."""
+        if clause == self._clause:
+            return
+        self._give_up()
+        self._clause, self._pieces = clause, asyncio.Queue()
+        self._task = self._group.create_task(self._speak(clause, self._pieces))
 
     async def sound(self, clause: Clause) -> AsyncGenerator[Speech, None]:
         """The clause's pieces, rehearsed or not."""
-        rehearsed, self._clause = self._clause, None
-        if rehearsed == clause:
+        if clause == self._clause:
+            self._clause = None
             while (piece := await self._pieces.get()) is not None:
                 yield piece
             return
-        if self._task is not None:
-            self._task.cancel()
+        self._give_up()
         async with closing(self._tts.synthesize(clause)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _speak(self, clause: Clause) -> None:
+    def _give_up(self) -> None:
+        self._clause = None
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _speak(self, clause: Clause, into: asyncio.Queue[Speech | None]) -> None:
         async with closing(self._tts.synthesize(clause)) as pieces:
             async for piece in pieces:
-                self._pieces.put_nowait(piece)
-        self._pieces.put_nowait(None)
+                into.put_nowait(piece)
+        into.put_nowait(None)
 
 
 async def prepare_reply(

@@ -109,9 +109,10 @@ class TurnSettings(Section):
     answer."""
     half_sure_seconds: Seconds = 0.384
     """Silence that ends a turn when either the words or Smart Turn are sure, but not both: a statement that
-    sounds done may yet be added to, and a whole question may sound unfinished."""
+    sounds done may yet be added to, and a whole question may sound unfinished. Never shorter than
+    `confident_seconds` nor longer than `likely_seconds`."""
     likely_seconds: Seconds = 0.512
-    """Silence that ends a turn when Smart Turn is between the two probabilities."""
+    """Silence that ends a turn when Smart Turn is between the two probabilities, and the words do not ask."""
     doubtful_seconds: Seconds = 1.088
     """Silence that ends a turn whose words are a complete sentence but sound unfinished."""
     unfinished_seconds: Seconds = 1.696

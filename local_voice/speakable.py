@@ -136,7 +136,8 @@ class ClauseCutter:
             text = self._text if ends_sentence else ""
         else:
             ends_sentence = False
-            text = " ".join(before) if self._opens_breath([*before, word]) else ""
+            sure = self._opens_breath([*before, word]) and not self._perhaps_last(before[-1])
+            text = " ".join(before) if sure else ""
         words = say(text, self._language) if text else ()
         return Clause(_closed(words, ends_sentence), ends_sentence) if words else None
 

@@ -133,6 +133,9 @@ TURN = TurnSettings()
         (Evidence(0.01, turn_seconds=500.0), TURN.pause_seconds),
         (Evidence(0.95, text="I want to go to"), TURN.hold_seconds),
         (Evidence(0.95, text="Is the oven still on?"), TURN.confident_seconds),
+        (Evidence(0.95, text="现在几点了？", language="zh"), TURN.confident_seconds),  # noqa: RUF001
+        (Evidence(0.95, text='Did he say "why?"'), TURN.confident_seconds),
+        (Evidence(0.3, text="What is the capital of France?", usual_pause=0.9), TURN.half_sure_seconds),
         (Evidence(0.95, text="Please add apples."), TURN.half_sure_seconds),
         (Evidence(0.95, text="Twelve apples.", asked_for="open"), TURN.confident_seconds),
         (Evidence(0.95, text="Please add apples.", cut_off=True), TURN.likely_seconds),

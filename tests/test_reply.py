@@ -64,6 +64,20 @@ async def test_what_was_spoken_ahead_in_vain_is_not_heard():
     assert clauses == ["See docs.python today."]
 
 
+async def test_a_wrong_guess_does_not_keep_the_right_one_from_being_spoken_ahead():
+    model, tts = Typist("My favourite city today", " can", "not be named.", " So"), ToneTts()
+    task, marks, clauses = start(model, tts)
+    for _ in model.pieces[:3]:
+        model.allowed.release()
+        await settle()
+    assert tts.clauses == ["My favourite city today", "My favourite city today cannot be named."]
+    assert (clauses, "first_sound" in marks) == ([], False)
+    model.allowed.release()
+    await task
+    assert clauses[0] == "My favourite city today cannot be named."
+    assert tts.clauses.count(clauses[0]) == 1
+
+
 class GermanTts(ToneTts):
     """Keeps what it is to say."""
 

@@ -1,7 +1,8 @@
 """Conversations that were really held, decided again: a change of the judgement shows here.
 
 Each trace in `traces/` was recorded from the real engines by a caller of `benchmarks.bench_conversation`, and
-its words were hidden by `local-voice hide-words`. Where a change is meant, record them again.
+its words were hidden by `local-voice hide-words`. Where a change is meant, record them again. They are from
+before `half_sure_seconds`, and keep it at what such turns waited then.
 """
 
 from collections import Counter

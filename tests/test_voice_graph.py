@@ -59,8 +59,16 @@ WEIGHTS = {
     "resblock": (3, 3, 3),
     "dec.ups.1.weight": (3, 1, 6),
 }
-TWO_MASKS = ("i = Mul (h, mask)", "another = Exp (nothing)\n    i = Mul (h, another)")
+GATE = ("i = Mul (h, mask)", "gate = Sigmoid (f)\n    i = Mul (h, gate)")
 """Makes of the flow one of another form."""
+OTHERWISE = (
+    ("", ""),
+    GATE,
+    ("i = Mul (h, mask)", "i = Mul (mask, h)"),
+    ("i = Mul (h, mask)", "i = Identity (h)"),
+    ("kernel_shape = [3], strides = [1], dilations = [3], pads", "dilations = [3], pads"),
+)
+"""Networks that do the same in another form."""
 SCALES = (0.667, 1.0, 0.8)
 
 
@@ -96,7 +104,7 @@ def sound(rendering: Rendering, sizes: Iterable[int]) -> Samples:
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 40])
 @pytest.mark.parametrize("sizes", [[40], [1] * 40, [2, 4, 8, 16, 32], [5] * 8, [39, 1]])
-@pytest.mark.parametrize("form", [("", ""), TWO_MASKS])
+@pytest.mark.parametrize("form", OTHERWISE)
 def test_windows_give_the_samples_of_one_pass(
     tmp_path: Path, frames: int, sizes: list[int], form: tuple[str, str]
 ) -> None:
@@ -124,7 +132,7 @@ def test_margins_are_what_the_convolutions_see_and_no_frame_more(tmp_path: Path)
 
 
 def test_a_flow_of_another_form_stays_in_the_encoder(tmp_path: Path) -> None:
-    assert [part.margin for part in VoiceGraph(tiny(tmp_path, *TWO_MASKS), 1)._parts] == [5, 1]
+    assert [part.margin for part in VoiceGraph(tiny(tmp_path, *GATE), 1)._parts] == [5, 1]
 
 
 def test_a_first_piece_costs_the_same_however_long_the_clause_is(tmp_path: Path) -> None:
@@ -154,7 +162,7 @@ def test_a_first_piece_costs_the_same_however_long_the_clause_is(tmp_path: Path)
         ("o = ConvTranspose", "o = Conv", r"is not a Piper \(VITS\) voice"),
         ("Ceil", "Floor", r"is not a Piper \(VITS\) voice"),
         ("strides = [1], dilations = [3]", "strides = [2], dilations = [3]", "skips frames"),
-        ("strides = [1], dilations = [3]", "strides = [1]", "has no known form"),
+        ("dilations = [3], pads = [3, 3]", "dilations = [3, 3], pads = [3, 3]", "has no known form"),
         ("float[3] scales", "float[3] scales, int64[1] sid", "voices of several speakers"),
     ],
 )

@@ -408,6 +408,16 @@ async def test_a_draft_and_a_long_text_fit_whispers_context_together(model_path:
     assert len(heard.text) > 100
 
 
+@pytest.mark.models
+async def test_many_hotwords_and_a_long_text_fit_whispers_context_together(model_path: Callable[[str], Path]):
+    many = SttSettings(hotwords=" ".join(["ill-disposed", "Dashwood"] * 100))
+    long = np.concatenate([sentence(name) for name in SENTENCES])[: 28 * 16_000]
+    async with Whisper(model_path("whisper-tiny.en"), many) as whisper:
+        assert whisper._decoder is None  # CTranslate2 decodes
+        heard = await whisper.transcribe(long, final=True)
+    assert len(heard.text) > 100
+
+
 async def test_what_onnxruntime_raises_is_a_stage_error(scripted, monkeypatch: pytest.MonkeyPatch):
     class Broken:
         def begin(self, encoded: Any) -> Any:
