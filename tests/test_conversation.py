@@ -69,7 +69,7 @@ def test_a_confident_verdict_releases_a_question_after_a_quarter_second_and_the_
         (0.6, "It is so.", 16),
         (0.1, "So.", 53),
     ):
-        table = Table()
+        table = Table(half_sure_seconds=0.384)
         table.hear("#" * 20 + "..")
         table.tell(FinalTranscript(1, 0, text))
         table.tell(TurnCompletion(1, 0, completion))

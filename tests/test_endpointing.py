@@ -120,7 +120,7 @@ def test_a_longer_onset_waits_longer():
     assert facts("#######", onset=0.224)[0][0] == 7
 
 
-TURN = TurnSettings()
+TURN = TurnSettings(half_sure_seconds=0.384)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_surer_the_shorter_the_wait(evidence, expected):
     [
         ({"half_sure_seconds": 0.1}, 0.224),
         ({"half_sure_seconds": 3.0}, 0.512),
-        ({"confident_seconds": 0.4}, 0.4),
+        ({"half_sure_seconds": 0.3, "confident_seconds": 0.4}, 0.4),
     ],
 )
 def test_a_statement_waits_no_shorter_than_a_question_and_no_longer_than_one_that_is_only_likely_over(
