@@ -179,7 +179,7 @@ class HandTransport(Entered):
 
     async def ask(self) -> None:
         """A whole turn, with the silence that ends it."""
-        await self.hear("#" * 20 + "." * 12)
+        await self.hear("#" * 20 + "." * 17)
 
     async def listen(self, seconds: float) -> np.ndarray:
         """Play `seconds` of what the assistant says, shape `(n,)`."""

@@ -140,10 +140,10 @@ def test_two_messages_that_are_written_while_the_talk_key_is_held_both_stay():
 def test_words_that_were_answered_are_not_heard_again_with_the_next_ones():
     table = Table()
     table.hear(SPOKEN)
-    table.tell(FinalTranscript(1, 0, "Tell me a story."))
+    table.tell(FinalTranscript(1, 0, "Who are you?"))
     table.tell(TurnCompletion(1, 0, 0.95))
     table.hear("." * 6)
-    assert contents(table) == ["Tell me a story."]
+    assert contents(table) == ["Who are you?"]
     table.tell(StopSpeaking())
     table.tell(PlaybackEnded(1, 0, "", True))
     [final] = [command for command in only(Transcribe, table.hear("#" * 12 + "..")) if command.final]

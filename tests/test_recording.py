@@ -92,8 +92,8 @@ def test_a_question_is_answered_on_one_clock_with_its_reply():
 
 def test_a_slow_engine_takes_no_time_on_the_clock_of_an_unpaced_recording():
     reply = "The first sentence is here. |And |a second one."
-    fast = converse([loud(1.0)], ScriptedStt("Go on."), ScriptedLlm(reply))
-    slow = converse([loud(1.0)], ScriptedStt("Go on."), SlowLlm(0.4, reply))
+    fast = converse([loud(1.0)], ScriptedStt("Is it so?"), ScriptedLlm(reply))
+    slow = converse([loud(1.0)], ScriptedStt("Is it so?"), SlowLlm(0.4, reply))
     assert slow.seconds > fast.seconds + 0.9
     fast_heard, slow_heard = sounding(fast.recording.heard), sounding(slow.recording.heard)
     assert slow_heard == pytest.approx(fast_heard, abs=0.05)

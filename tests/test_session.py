@@ -144,7 +144,7 @@ async def test_the_words_of_an_interruption_are_shown_once_they_are_known_to_be_
         await user.ask()
         await user.hear("." * 30)
         await user.listen(1.0)
-        await user.hear("." * 30 + "#" * 12 + ".." + "." * 12)
+        await user.hear("." * 30 + "#" * 12 + ".." + "." * 17)
         shown = [(c.text, c.final) for c in of_kind(Caption, user.notifications) if c.role == "user"]
         assert shown[-2:] == [("And now letters.", False), ("And now letters.", True)]
 

@@ -83,7 +83,7 @@ async def test_two_sessions_share_engines_and_neither_history_nor_sound():
         # Both speak at the same time, window by window, and both listen at the same time.
         async with asyncio.TaskGroup() as group:
             for name, transport in transports.items():
-                group.create_task(speak(transport, VOICES[name], 20, 12))
+                group.create_task(speak(transport, VOICES[name], 20, 17))
 
         async def listen(name: str) -> None:
             heard[name].append(await transports[name].listen(0.6))
