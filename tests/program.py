@@ -73,15 +73,15 @@ class Program:
         return self.process.wait(STOP_SECONDS)
 
     def left_behind(self, seconds: float = 2.0) -> list[tuple[int, str]]:
-        """Number and command line of what is left of its group after `seconds`: Python's
-        resource tracker, for one, ends only once it sees that we have."""
+        """Its `processes` that are still there after `seconds`: Python's resource tracker, for one, ends only
+        once it sees that we have."""
         end = time.monotonic() + seconds
-        while (found := self._processes()) and time.monotonic() < end:
+        while (found := self.processes()) and time.monotonic() < end:
             time.sleep(0.05)
         return found
 
-    def _processes(self) -> list[tuple[int, str]]:
-        """Dead ones left out."""
+    def processes(self) -> list[tuple[int, str]]:
+        """Number and command line of each process of its group, dead ones left out."""
         columns = ["ps", "-eo", "pgid=,pid=,stat=,args="]
         listed = subprocess.run(columns, capture_output=True, text=True, check=True).stdout
         rows = (line.split(None, 3) for line in listed.splitlines())
