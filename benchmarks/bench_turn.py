@@ -42,7 +42,9 @@ ASKED = 10
 TURNS_A_CALL = 5
 FROM_DECISION = "first sound"
 READY_SECONDS = 300.0
-REPLY_SECONDS = 30.0
+REPLY_SECONDS = 90.0
+"""A reply of `llm.max_tokens` takes more than a minute; asked into it, the next question would count as
+answered too early."""
 HELD_SECONDS = 0.6
 """A reply that was held for longer when words and verdict were there: the turn was taken for unfinished. That
 waits for 1.09 s (`turn.doubtful_seconds`) and more; what is probably done waits for 0.51 s."""
