@@ -107,10 +107,10 @@ class TurnSettings(Section):
     confident_seconds: Seconds = 0.224
     """Silence that ends a turn when Smart Turn is at or above `confident_probability`, and the words ask or
     answer."""
-    half_sure_seconds: Seconds = 0.512
+    half_sure_seconds: Seconds = 0.384
     """Silence that ends a turn when either the words or Smart Turn are sure, but not both: a statement that
     sounds done may yet be added to, and a whole question may sound unfinished. Never shorter than
-    `confident_seconds` nor longer than `likely_seconds`. Less on a GPU: on a CPU no reply is ready sooner."""
+    `confident_seconds` nor longer than `likely_seconds`."""
     likely_seconds: Seconds = 0.512
     """Silence that ends a turn when Smart Turn is between the two probabilities, and the words do not ask."""
     doubtful_seconds: Seconds = 1.088

@@ -43,7 +43,6 @@ PROFILE_DEFAULTS: Mapping[Profile, Mapping[str, Any]] = {
         # A pass of the recogniser takes a few hundredths of a second, and a reply in vain is cheap.
         "turn.partial_seconds": 0.25,
         "turn.draft_from_partials": True,
-        "turn.half_sure_seconds": 0.384,
         "stt.model": "whisper-large-v3-turbo",
         "stt.device": "cuda",
         "stt.compute_type": "float16",
