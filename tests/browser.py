@@ -65,10 +65,15 @@ async () => {
   source.connect(recorder).connect(context.destination);
   const blocks = [];
   let offset = Infinity;
-  recorder.port.onmessage = ({ data }) => blocks.push(data);
   // A block is rendered a moment before we see that it was: the least difference is the nearest.
-  const wall = () => (performance.timeOrigin + performance.now()) / 1000;
-  setInterval(() => { offset = Math.min(offset, wall() - context.currentTime); }, 3);
+  const seen = (time) => {
+    offset = Math.min(offset, (performance.timeOrigin + performance.now()) / 1000 - time);
+  };
+  recorder.port.onmessage = ({ data }) => {
+    seen((data[0] + 128) / 48000);
+    blocks.push(data);
+  };
+  setInterval(() => seen(context.currentTime), 3);
   window.recording = () => {
     const first = blocks[0][0];
     const samples = new Float32Array(blocks.at(-1)[0] - first + 128);

@@ -289,7 +289,7 @@ def test_no_order_of_events_raises_talks_over_the_user_or_invents_words(order):
     heard: list[str] = []
     last_voiced = -1.0
     let_go = False
-    """The talk key, since the last voice: that ends a turn at once, also where its words come later."""
+    """The talk key, and no voice since: that ends a turn at once, also where its words come later."""
     released: list[tuple[int, int]] = []
     for step in order:
         if step == "transcript":
@@ -312,7 +312,8 @@ def test_no_order_of_events_raises_talks_over_the_user_or_invents_words(order):
                 voiced = isinstance(item, VoiceActivity) and item.probability > 0.9
             if voiced:
                 last_voiced, let_go = table.now, False
-            let_go = let_go or isinstance(item, PushToTalk)
+            if isinstance(item, PushToTalk):
+                let_go = not item.down
             for command in commands:
                 if isinstance(command, Release):
                     assert let_go or table.now - last_voiced > WINDOW / 2, "released while the user spoke"

@@ -137,7 +137,6 @@ async def test_no_word_is_counted_that_the_browser_had_not_played(jitter, monkey
     short = [played - heard for played, heard in measured if played is not None]
     assert len(short) >= 3, "a busy machine broke the recording"
     print(f"jitter {jitter}: seconds played but not counted: {np.round(short, 3)}")
-    # The recording knows its time by Web Audio's render quanta, 128 samples each.
-    assert min(short) >= -128 / RATE
+    assert min(short) >= 0.0
     # 30 to 50 ms of it are the output device's, which the recording doesn't have.
     assert np.median(short) < 0.15 + jitter
