@@ -59,6 +59,9 @@ class Recorder:
         self._wall = wall
         self._numbers = itertools.count(1)
         self._open: WeakSet[_Files] = WeakSet()
+        self._making: set[str] = set()
+        """Names of recordings that are being made, which nobody's tidying may touch. Never walked through:
+        conversations on the loop add to it, and the recorder's thread takes away."""
         # A conversation hands over one job a second, of 0.4 MB, so that many wait only behind a disk that
         # stands still: then the newest is refused, and its conversation is no longer recorded.
         self._worker = Worker("recorder", limit=64)
@@ -78,9 +81,8 @@ class Recorder:
         while True:
             current = limits()
             if current.folder:
-                names = [files.name for files in self._open]
                 try:
-                    await self._worker.run(tidy, _folder(current), current, self._wall(), names)
+                    await self._worker.run(tidy, _folder(current), current, self._wall(), self._making)
                 except Exception as error:  # the disk's, or the queue's; the next hour may be better
                     log.error("old recordings can't be deleted: %s", error)
             await asyncio.sleep(TIDY_IDLE_SECONDS)
@@ -89,7 +91,7 @@ class Recorder:
         """The transport, recorded while the result is entered."""
         when = datetime.fromtimestamp(self._wall(), UTC)
         name = f"{when:%Y-%m-%dT%H-%M-%S}-{next(self._numbers) % 10_000:04}"
-        files = _Files(settings, name, self._wall)
+        files = _Files(settings, name, self._wall, self._making)
         self._open.add(files)
         return Recorded(transport, files, self._worker)
 
@@ -225,11 +227,13 @@ class Recorded:
 class _Files:
     """One conversation's files. Everything here runs on the recorder's thread."""
 
-    def __init__(self, settings: Settings, name: str, wall: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, name: str, wall: Callable[[], float], making: set[str]) -> None:
+        """`making`: names of all recordings that are being made, this one's among them while it is."""
         self._settings = settings
         self._limits = settings.recording
         self._folder = _folder(self._limits)
-        self.name = name
+        self._name = name
+        self._making = making
         self._wall = wall
         self._stack = ExitStack()
         self._resamplers: dict[int, Resampler] = {}
@@ -242,7 +246,7 @@ class _Files:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_room()
         with ExitStack() as stack:
-            sound = self._folder / f"{self.name}.wav"
+            sound = self._folder / f"{self._name}.wav"
             trace = sound.with_suffix(".jsonl")
             for path in (sound, trace):
                 path.touch(mode=0o600)
@@ -253,6 +257,7 @@ class _Files:
             self._trace = stack.enter_context(TraceWriter(trace, self._settings))
             self._stack = stack.pop_all()
         self._opened = True
+        self._making.add(self._name)
 
     def add(
         self,
@@ -288,11 +293,13 @@ class _Files:
         try:
             self._put(max(len(self._left), len(self._right)))
         finally:
+            self._making.discard(self._name)
             self._stack.close()
 
     def abandon(self) -> None:
         """Close what can be closed: what is on the disk stays there."""
         self._opened = False
+        self._making.discard(self._name)
         try:
             self._stack.close()
         except OSError as error:
@@ -319,7 +326,7 @@ class _Files:
     def _make_room(self) -> None:
         """Raises `OSError` where the disk is as good as full all the same."""
         self._tidied = self._wall()
-        tidy(self._folder, self._limits, self._wall(), keep=[self.name])
+        tidy(self._folder, self._limits, self._wall(), keep=self._making)
         free = shutil.disk_usage(self._folder).free / GIB
         if free < self._limits.free_gib:
             raise OSError(

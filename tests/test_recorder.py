@@ -114,6 +114,20 @@ async def test_a_disk_that_is_full_ends_the_recording_and_not_the_conversation(t
     assert soundfile.info(sound).frames > 0.9 * RATE, "what was written before can be played"
 
 
+async def test_conversations_that_are_recorded_at_once_leave_each_others_files_alone(tmp_path):
+    now = [WALL]
+    settings = recording(tmp_path, max_gib=1 / GIB)
+    async with Recorder(wall=lambda: now[0]) as recorder, contextlib.AsyncExitStack() as both:
+        for _ in range(2):
+            await both.enter_async_context(recorder.record(HandTransport(), settings))
+        for _ in range(3):
+            now[0] += 2 * room.TIDY_SECONDS
+            for files in recorder._open:
+                await recorder._worker.run(files.add, *[np.zeros(RATE, np.float32)] * 2, RATE, RATE, [])
+        assert len(list(tmp_path.iterdir())) == 4
+    assert recorder._making == set()
+
+
 async def test_with_too_little_room_nothing_is_begun(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: usage(100 * GIB, 99.5 * GIB, 0.5 * GIB))
