@@ -69,7 +69,8 @@ class Rehearsal:
         self._tts = tts
         self._group = group
         self._clause: Clause | None = None
-        self._pieces: asyncio.Queue[Speech | None] = asyncio.Queue()
+        self._pieces: asyncio.Queue[Speech | StageError | None] = asyncio.Queue()
+        """Of the clause that was begun, then None, or why there is no more."""
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, clause: Clause) -> None:
@@ -85,6 +86,8 @@ class Rehearsal:
         if clause == self._clause:
             self._clause = None
             while (piece := await self._pieces.get()) is not None:
+                if isinstance(piece, StageError):
+                    raise piece
                 yield piece
             return
         self._give_up()
@@ -97,11 +100,15 @@ class Rehearsal:
         if self._task is not None:
             self._task.cancel()
 
-    async def _speak(self, clause: Clause, into: asyncio.Queue[Speech | None]) -> None:
-        async with closing(self._tts.synthesize(clause)) as pieces:
-            async for piece in pieces:
-                into.put_nowait(piece)
-        into.put_nowait(None)
+    async def _speak(self, clause: Clause, into: asyncio.Queue[Speech | StageError | None]) -> None:
+        try:
+            async with closing(self._tts.synthesize(clause)) as pieces:
+                async for piece in pieces:
+                    into.put_nowait(piece)
+        except StageError as error:  # nobody's trouble but who wants this very clause: it is a guess
+            into.put_nowait(error)
+        else:
+            into.put_nowait(None)
 
 
 async def prepare_reply(

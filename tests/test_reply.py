@@ -2,11 +2,13 @@
 
 import asyncio
 
+import pytest
 from fakes import ToneTts, settle, tone
 
 from local_voice.events import Message
 from local_voice.playout import Playout
 from local_voice.reply import PlayoutWriter, prepare_reply
+from local_voice.stages import StageError
 
 
 class Typist:
@@ -62,6 +64,40 @@ async def test_what_was_spoken_ahead_in_vain_is_not_heard():
     await task
     assert tts.clauses == ["See docs.", "See docs.python today."]
     assert clauses == ["See docs.python today."]
+
+
+async def test_a_wrong_guess_that_can_not_be_spoken_is_nobodys_trouble():
+    class Choosy(ToneTts):
+        async def synthesize(self, clause):
+            if clause.written == "See docs.":
+                raise StageError("tts", "not that")
+            async for piece in super().synthesize(clause):
+                yield piece
+
+    model, tts = Typist("See docs.", "python today."), Choosy()
+    task, marks, clauses = start(model, tts)
+    for _ in model.pieces:
+        model.allowed.release()
+        await settle()
+    await task
+    assert clauses == tts.clauses == ["See docs.python today."]
+    assert "first_sound" in marks
+
+
+async def test_a_guess_that_was_right_and_can_not_be_spoken_fails_the_reply():
+    class Mute(ToneTts):
+        async def synthesize(self, clause):
+            raise StageError("tts", "not that")
+            yield
+
+    model = Typist("All is", " well.", " So")
+    task, _, _ = start(model, Mute())
+    for _ in model.pieces:
+        model.allowed.release()
+        await settle()
+    with pytest.raises(ExceptionGroup) as failure:
+        await task
+    assert failure.group_contains(StageError, match="not that")
 
 
 async def test_a_wrong_guess_does_not_keep_the_right_one_from_being_spoken_ahead():
