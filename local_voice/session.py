@@ -120,6 +120,10 @@ class Session:
         """
         self.conversation = Conversation(settings)
         self.timeline = Timeline()
+        """Of the newest pause."""
+        self._answered = self.timeline
+        """Of the pause after which the newest reply was released: a cough before its first sound is a newer
+        pause, and nothing that the reply is late by."""
         self._engines = engines
         self._settings = settings
         self._transport = transport
@@ -209,7 +213,7 @@ class Session:
         """Tell the judgement what happened and carry out what it answers."""
         now = self._tape.seconds
         if isinstance(event, Typed):
-            self.timeline.start(self._clock())  # there is no voice to count from
+            self.timeline = Timeline(self._clock())  # there is no voice to count from
         commands = self.conversation.handle(event, now)
         for witness in (self._trace, self._observer):
             if witness is not None:
@@ -262,9 +266,11 @@ class Session:
                 # Made here and not in the task: a release may follow at once and must find the reply.
                 speaker = self._voice.for_reply()
                 writer = PlayoutWriter(playout, command.turn, command.revision, speaker.sample_rate)
-                self._reply = self._start(self._prepare(command, speaker, writer), "llm", command)
+                work = self._prepare(command, speaker, writer, self.timeline)
+                self._reply = self._start(work, "llm", command)
             case Release():
-                self.timeline.mark("decided", self._clock())
+                self._answered = self.timeline
+                self._answered.mark("decided", self._clock())
                 self._ended_because = command.why
                 playout.release(command.turn, command.revision)
             case Withdraw():
@@ -286,6 +292,7 @@ class Session:
                 writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
                 writer.write(self._engines.apologies[command.text])
                 writer.finish()
+                self._answered = self.timeline
                 playout.release(command.turn, command.revision)
                 self._notify(Caption("assistant", command.turn, command.text, final=True))
 
@@ -353,12 +360,14 @@ class Session:
         budget = limits.context_tokens - limits.max_tokens
         return prompt(limits.system_prompt, command.messages, budget, self._count_tokens)
 
-    async def _prepare(self, command: Draft, speaker: Speaker, writer: PlayoutWriter) -> None:
+    async def _prepare(
+        self, command: Draft, speaker: Speaker, writer: PlayoutWriter, timeline: Timeline
+    ) -> None:
         def on_clause(clause: Clause) -> None:
             self._tell(ReplyText(command.turn, command.revision, clause.written))
 
         def mark(name: str) -> None:
-            self.timeline.mark(name, self._clock())
+            timeline.mark(name, self._clock())
 
         messages = self._prompt(command)
         await prepare_reply(messages, self._engines.llm, speaker, writer, mark, on_clause)
@@ -373,12 +382,12 @@ class Session:
     def _timeline_starts(self) -> None:
         """A pause: the clock that a person feels starts when the last voiced window arrived."""
         arrived = [at for end, at in self._arrivals if end <= self.conversation.last_voice + 1e-6]
-        self.timeline.start(arrived[-1] if arrived else self._clock())
+        self.timeline = Timeline(arrived[-1] if arrived else self._clock())
 
     def _playback_started(self, event: PlaybackStarted) -> None:
-        self.timeline.mark("playback", self._clock())
-        log.info("turn %d: %s; ended by %s", event.turn, self.timeline.line(), self._ended_because)
-        self._notify(Timing(event.turn, self.timeline.since("last_voice")))
+        self._answered.mark("playback", self._clock())
+        log.info("turn %d: %s; ended by %s", event.turn, self._answered.line(), self._ended_because)
+        self._notify(Timing(event.turn, self._answered.since("last_voice")))
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

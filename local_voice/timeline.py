@@ -20,14 +20,11 @@ MARKS = (
 
 
 class Timeline:
-    """One turn's marks. A mark set again, by a newer revision of the turn, replaces the old one."""
+    """The marks of one pause, after which the turn may be over."""
 
-    def __init__(self) -> None:
-        self._marks: dict[str, float] = {}
-
-    def start(self, last_voice: float) -> None:
-        """The user paused: `last_voice` is when the last voiced sample arrived; older marks are void."""
-        self._marks = {"last_voice": last_voice}
+    def __init__(self, last_voice: float | None = None) -> None:
+        """`last_voice`: when the last voiced sample arrived; without it there is nothing to count from."""
+        self._marks: dict[str, float] = {} if last_voice is None else {"last_voice": last_voice}
 
     def mark(self, name: str, at: float) -> None:
         """Note that `name`, one of `MARKS`, has happened at `at`; only the first time counts."""

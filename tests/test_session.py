@@ -30,6 +30,21 @@ async def test_a_question_is_answered_and_remembered():
         assert len(of_kind(Timing, user.notifications)) == 1
 
 
+async def test_a_cough_before_the_first_sound_does_not_make_the_reply_seem_sooner():
+    llm = ScriptedLlm("!|It is noon.")
+    async with conversation(ScriptedStt("What time is it?", ""), llm) as (user, session):
+        session._clock = lambda: session._tape.seconds
+        await user.ask()
+        await user.hear("." * 10 + "#" * 3 + "." * 20)
+        said = session._tape.seconds
+        llm.gate.set()
+        await settle()
+        assert (await user.listen(0.5)).any()
+        (timing,) = of_kind(Timing, user.notifications)
+        assert timing.seconds["playback"] == pytest.approx(said - 20 * 0.032, abs=0.07)
+        assert timing.seconds["decided"] < 20 * 0.032
+
+
 async def test_an_observer_sees_the_decisions_and_what_the_user_is_shown():
     class Witness:
         def __init__(self) -> None:
