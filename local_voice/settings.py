@@ -198,7 +198,7 @@ class LlmSettings(Section):
     """Memory for the key-value cache."""
     block_size: Tokens = 16
     """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon. On
-    a CPU with AMX at least 32, without which vLLM's attention leaves it unused."""
+    ARM, and on a CPU with AMX, rounded up to a multiple of 32, as vLLM's attention wants it there."""
     max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
     """Replies written at the same time."""
     eager: bool = True

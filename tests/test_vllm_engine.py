@@ -432,10 +432,25 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
 
 
 @pytest.mark.parametrize(
-    ("profile", "amx", "blocks"), [("cpu", True, 32), ("cpu", False, 16), ("cuda", True, 16)]
+    ("profile", "amx", "machine", "wanted", "blocks"),
+    [
+        ("cpu", True, "x86_64", 16, 32),
+        ("cpu", True, "x86_64", 48, 64),
+        ("cpu", False, "x86_64", 16, 16),
+        ("cpu", False, "aarch64", 16, 32),
+        ("cuda", True, "x86_64", 16, 16),
+    ],
 )
-def test_a_cpu_with_amx_keeps_the_blocks_that_use_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: Profile, amx: bool, blocks: int
+def test_a_cpu_whose_attention_wants_larger_blocks_gets_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    profile: Profile,
+    amx: bool,
+    machine: str,
+    wanted: int,
+    blocks: int,
 ) -> None:
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
-    assert VllmBuilder(tmp_path, LlmSettings(), profile)._arguments()["block_size"] == blocks
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    settings = LlmSettings(block_size=wanted)
+    assert VllmBuilder(tmp_path, settings, profile)._arguments()["block_size"] == blocks

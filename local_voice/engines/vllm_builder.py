@@ -11,6 +11,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import platform
 import re
 import signal
 import tempfile
@@ -169,12 +170,14 @@ class VllmBuilder:
         }
 
     def _block_size(self) -> int:
+        size = self._settings.block_size
         if self._profile == "cpu":
             import torch
 
-            if torch.cpu._is_amx_tile_supported():
-                return max(32, self._settings.block_size)
-        return self._settings.block_size
+            # vLLM's attention takes multiples of 32 alone on ARM, and leaves AMX unused for any other.
+            if torch.cpu._is_amx_tile_supported() or platform.machine() == "aarch64":
+                return -(-size // 32) * 32
+        return size
 
     def _failure(self, error: Exception) -> str:
         """A sentence with the innermost reason: from the child's log if it has one, else the exception."""
