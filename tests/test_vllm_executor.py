@@ -37,6 +37,17 @@ def bound(*cores: int) -> tuple[list[list[int]], int, list[list[int]]]:
     return said
 
 
+def test_cores_are_those_that_were_found_or_else_all_that_may_be_used_but_one():
+    from local_voice.engines.vllm_executor import chosen_cores
+
+    assert chosen_cores([2], {0, 1, 2, 3}, "2") == [2]
+    assert chosen_cores([], {16, 17, 18}, "auto") == [16, 17]
+    assert chosen_cores([], {5}, "auto") == [5]
+    for threads, found in (("7", [7]), ("nonsense", [])):
+        with pytest.raises(ValueError, match=r"choose of \[0, 1\], or auto"):
+            chosen_cores(found, {0, 1}, threads)
+
+
 def test_one_core_holds_the_thread_that_computes_and_no_other():
     every = sorted(os.sched_getaffinity(0))
     computing, threads, others = bound(every[0])

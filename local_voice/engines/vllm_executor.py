@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from vllm import envs
 from vllm.utils.ompmultiprocessing import OMPProcessManager
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
@@ -26,11 +27,9 @@ class InsideCore(UniProcExecutor):  # type: ignore[misc]  # vLLM is not typed
     def _init_executor(self) -> None:
         """Raises `ValueError` for cores that are not there, and for none."""
         lists = OMPProcessManager(self.vllm_config).cpu_lists
-        self._cores: list[int] = lists[0] if lists else []
-        here = os.sched_getaffinity(0)
-        if not self._cores or not set(self._cores) <= here:
-            wanted = ", ".join(map(str, self._cores)) or "no cores"
-            raise ValueError(f"llm.threads names {wanted}; choose of {sorted(here)}, or auto")
+        self._cores = chosen_cores(
+            lists[0] if lists else (), os.sched_getaffinity(0), envs.VLLM_CPU_OMP_THREADS_BIND
+        )
         _compute_with(1)  # while it loads: threads made now would start on any core
         super()._init_executor()
         self._bound = False
@@ -43,6 +42,20 @@ class InsideCore(UniProcExecutor):  # type: ignore[misc]  # vLLM is not typed
             bind(self._cores)
             self._bound = True
         return super().execute_model(scheduler_output, non_block)
+
+
+def chosen_cores(found: Sequence[int], here: Collection[int], threads: str) -> list[int]:
+    """Those that vLLM has found for `llm.threads`, which is `threads`. Raises `ValueError`.
+
+    `here`: the cores that this process may use.
+    """
+    if not found and threads == "auto":
+        # vLLM looks at the first node's memory alone, and a container may be given another one's cores.
+        return sorted(here)[:-1] or sorted(here)
+    if not found or not set(found) <= set(here):
+        wanted = ", ".join(map(str, found)) or "no cores"
+        raise ValueError(f"llm.threads names {wanted}; choose of {sorted(here)}, or auto")
+    return list(found)
 
 
 def bind(cores: Sequence[int]) -> None:
