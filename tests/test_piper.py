@@ -17,7 +17,7 @@ from local_voice.audio import Resampler, Samples
 from local_voice.engines.piper import EDGE_SECONDS, MOST_KEPT, QUIET, Piper
 from local_voice.settings import TtsSettings
 from local_voice.speakable import Clause, ClauseCutter
-from local_voice.spoken_form import say
+from local_voice.spoken_form import SpokenWord, say
 from local_voice.stages import Manner, Speaker, Speech, StageError, StartupError
 from local_voice.transcript import Word
 from local_voice.voice_graph import Rendering
@@ -173,7 +173,15 @@ class TestTheRealVoice:
         text = " ".join(f"word{i % 10}" for i in range(60)) + " " + "x" * 350
         clause = clause_of(text)
         _, words, _ = await speak(piper, clause)
-        assert [word.text for word in words] == [word.written for word in clause.words]
+        *most, first, second = [word.text for word in words]
+        assert [*most, first + second] == [word.written for word in clause.words]
+
+    async def test_all_of_a_word_without_an_end_is_said(self, piper: Piper) -> None:
+        digits = "3141592653" * 20
+        short, _, _ = await speak(piper, Clause((SpokenWord(digits, digits),), True))
+        long, words, _ = await speak(piper, Clause((SpokenWord(2 * digits, 2 * digits),), True))
+        assert len(long) > 1.7 * len(short)
+        assert [word.text for word in words] == [digits, digits]
 
     async def test_a_faster_voice_takes_less_time(self, piper: Piper) -> None:
         clause = clause_of("The quick brown fox jumps over the lazy dog again and again.")

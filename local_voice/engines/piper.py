@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from itertools import chain, pairwise
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -362,15 +363,23 @@ def _parts(words: tuple[SpokenWord, ...]) -> Iterator[tuple[SpokenWord, ...]]:
     """The clause, cut at words where it is too long to be said in one go."""
     part: list[SpokenWord] = []
     length = 0
-    for word in words:
-        short = SpokenWord(word.written, word.spoken[:LONGEST_TEXT])
-        if part and length + len(short.spoken) > LONGEST_TEXT:
+    for word in chain.from_iterable(map(_short, words)):
+        if part and length + len(word.spoken) > LONGEST_TEXT:
             yield tuple(part)
             part, length = [], 0
-        part.append(short)
-        length += len(short.spoken) + 1
+        part.append(word)
+        length += len(word.spoken) + 1
     if part:
         yield tuple(part)
+
+
+def _short(word: SpokenWord) -> Iterator[SpokenWord]:
+    """The word, in pieces where it alone is too long: 600 digits without a space are one."""
+    count = max(1, -(-len(word.spoken) // LONGEST_TEXT))
+    ends = [len(word.written) * number // count for number in range(count + 1)]
+    for number, (start, end) in enumerate(pairwise(ends)):
+        spoken = word.spoken[number * LONGEST_TEXT : (number + 1) * LONGEST_TEXT]
+        yield SpokenWord(word.written[start:end], spoken)
 
 
 def _one_line(error: Exception) -> str:
