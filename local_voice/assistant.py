@@ -3,7 +3,7 @@
     async with Assistant(settings) as assistant, transport:
         await assistant.converse(transport)
 
-This is the only room, with the command line, that names concrete engines.
+This is the room that names concrete engines, but for the echo canceller, which the doors choose.
 """
 
 from __future__ import annotations

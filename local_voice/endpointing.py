@@ -86,11 +86,6 @@ class Endpointer:
         self._quiet = 0.0
 
     @property
-    def voiced(self) -> bool:
-        """The newest window was voice."""
-        return self._voiced
-
-    @property
     def quiet(self) -> bool:
         """The newest window was much softer than the speech before it, even if Silero calls it voice."""
         return self._quiet > 0.0
