@@ -79,7 +79,8 @@ def played_until(at: float, began: float, samples: np.ndarray) -> float | None:
     length = RATE // 20
     for back in range(20):  # the last piece before `at` that is clearly the sound
         start = round((at - began) * RATE) - length - back * 240
-        found = place(samples[start : start + length])
+        piece = samples[max(0, start) : start + length]
+        found = place(piece) if len(piece) == length else None  # what fell behind ends before `at`
         if found is not None:
             return found + (length + back * 240) / RATE
     return None
