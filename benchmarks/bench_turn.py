@@ -9,7 +9,9 @@ caller's own jitter buffer and loudspeaker is not in it. The server's breakdown 
 last voiced sample that reached it and, for the first sound, from its decision that the turn was over;
 `--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply, one that was
 answered before the question was over, and one that got an apology are counted apart and have no time; with
-one of them the exit code is 1. `the question's end clear` is without those that were taken for unfinished.
+one of them the exit code is 1. Each question is asked in each voice before a recording is heard again, which
+is after 50. `the question's end clear`: the recordings that sound finished to Smart Turn, judged before the
+calls; those that don't are named.
 """
 
 from __future__ import annotations
@@ -25,16 +27,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 
 from benchmarks.answers import Answer, ask, outcomes, times, unanswered
-from benchmarks.report import Report, Times, of_server
-from benchmarks.sounds import QUESTIONS
-from benchmarks.webrtc_client import Caller
-from local_voice.audio import read_wav
+from benchmarks.report import Report, Times, of_server, served
+from benchmarks.sounds import QUESTIONS, sound_file
+from benchmarks.webrtc_client import AUDIBLE, Caller
+from local_voice.audio import SPEECH_RATE, read_wav, silence
+from local_voice.engines.smart_turn import SmartTurn
+from local_voice.model_store import ModelStore
+from local_voice.settings import TurnSettings
 
 VOICES = ("flite:slt", "flite:rms", "espeak:en-us", "flite:awb", "espeak:en-gb")
 ASKED = 10
@@ -45,9 +51,8 @@ READY_SECONDS = 300.0
 REPLY_SECONDS = 90.0
 """A reply of `llm.max_tokens` takes more than a minute; asked into it, the next question would count as
 answered too early."""
-HELD_SECONDS = 0.6
-"""A reply that was held for longer when words and verdict were there: the turn was taken for unfinished. That
-waits for 1.09 s (`turn.doubtful_seconds`) and more; what is probably done waits for 0.51 s."""
+TAIL_SECONDS = 0.2
+"""Silence after a recording for Smart Turn: what it is given of a turn that is over."""
 PAUSE_SECONDS = 0.7
 """Silence between the end of a reply and the next question: nobody answers a machine faster."""
 
@@ -59,6 +64,8 @@ class Turn:
     answer: Answer
     marks: dict[str, float] = field(default_factory=dict)
     """The server's breakdown, seconds from the last voiced sample; empty where the reply is not one to it."""
+    clear: bool = True
+    """The recording sounds finished."""
 
 
 def speak(text: str, voice: str, path: Path) -> None:
@@ -125,17 +132,40 @@ async def call(url: str, wavs: list[Path]) -> list[Turn]:
     return turns
 
 
-async def measure(url: str, count: int) -> list[Turn]:
+def recorded(count: int, folder: Path) -> list[Path]:
+    """So many questions, in turns in all voices."""
+    wavs = []
+    for number in range(count):
+        wavs.append(folder / f"{number}.wav")
+        speak(QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)], wavs[-1])
+    return wavs
+
+
+async def clear_ends(wavs: Sequence[Path], turn: TurnSettings) -> list[bool]:
+    """Whether each sounds at least probably finished to Smart Turn, `TAIL_SECONDS` after its last sound."""
+    clear = []
+    async with SmartTurn(ModelStore().path(turn.model)) as judge:
+        for number, wav in enumerate(wavs):
+            sound = sound_file(wav)
+            end = int(np.flatnonzero(np.abs(sound) >= AUDIBLE)[-1]) + 1
+            heard = np.concatenate((sound[:end], silence(TAIL_SECONDS, SPEECH_RATE)))
+            probability = await judge.probability(heard)
+            clear.append(probability >= turn.likely_probability)
+            if not clear[-1]:
+                text, voice = QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
+                print(f"no clear end ({probability:.2f}): turn {number}, {voice}: {text}", flush=True)
+    return clear
+
+
+async def measure(url: str, count: int, turn: TurnSettings) -> list[Turn]:
     """So many questions, in calls of `TURNS_A_CALL`."""
     turns: list[Turn] = []
     with tempfile.TemporaryDirectory() as folder:
-        wavs = []
-        for number in range(count):
-            wavs.append(Path(folder) / f"{number}.wav")
-            speak(QUESTIONS[number % ASKED], VOICES[number % len(VOICES)], wavs[-1])
+        wavs = recorded(count, Path(folder))
+        clear = await clear_ends(wavs, turn)
         for first in range(0, count, TURNS_A_CALL):
             turns += await call(url, wavs[first : first + TURNS_A_CALL])
-    return turns
+    return [replace(one, clear=sure) for one, sure in zip(turns, clear, strict=True)]
 
 
 def main() -> None:
@@ -156,7 +186,9 @@ def main() -> None:
     try:
         asyncio.run(until_ready(url, server))
         warm_start = time.perf_counter() - started
-        turns = asyncio.run(measure(url, (1 if args.quick else args.turns) + 1))
+        turns = asyncio.run(
+            measure(url, (1 if args.quick else args.turns) + 1, served(args.flags).settings.turn)
+        )
     finally:
         if server is not None:
             server.terminate()  # a shell may have it ignore SIGINT
@@ -186,8 +218,10 @@ def fill(report: Report, turns: Sequence[Turn]) -> None:
             seconds=Times([found[name] for found in rest if name in found]),
             first_turn=Times([first[name]] if name in first else []),
         )
-    clear = [found["voice_to_voice"] for found in rest if "voice_to_voice" in found and not held(found)]
-    report.row("voice_to_voice, the question's end clear (caller)", seconds=Times(clear))
+    clear = [found for turn, found in zip(turns[1:], rest, strict=True) if turn.clear]
+    for name, where in (("voice_to_voice", "caller"), ("playback", "server, from last voice")):
+        samples = [found[name] for found in clear if name in found]
+        report.row(f"{name}, the question's end clear ({where})", seconds=Times(samples))
     labels = ("turns without a reply", "turns answered too early", "turns with an apology")
     for label, share in zip(labels, outcomes(answers).values(), strict=True):
         report.row(label, share=share)
@@ -200,12 +234,6 @@ def marks(turn: Turn) -> dict[str, float]:
         found[FROM_DECISION] = found["playback"] - found["decided"]
     seconds = turn.answer.seconds
     return found if seconds is None else {"voice_to_voice": seconds, **found}
-
-
-def held(found: dict[str, float]) -> bool:
-    """The server waited for more words, longer than for its own work."""
-    known = max(found.get("transcript", 0.0), found.get("turn_completion", 0.0))
-    return found.get("decided", 0.0) - known > HELD_SECONDS
 
 
 if __name__ == "__main__":

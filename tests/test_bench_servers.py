@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av import AudioFrame
 
-from benchmarks import compare_peers
+from benchmarks import bench_turn, compare_peers
 from benchmarks import report as reports
 from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
 from benchmarks.bench_concurrency import Level, tell
@@ -165,16 +165,24 @@ def test_turns_that_were_talked_over_or_apologised_for_have_rows_of_their_own():
     assert [rows[label]["share"]["value"] for label in labels] == [0, 0.25, 0.25]
 
 
-def test_what_was_taken_for_unfinished_is_no_clear_end_and_what_was_slow_to_be_heard_is_one():
-    unfinished = {"transcript": 0.3, "turn_completion": 0.25, "decided": 1.1}
-    slow = {"transcript": 1.3, "turn_completion": 0.25, "decided": 1.31}
-    probably = {"transcript": 0.2, "turn_completion": 0.25, "decided": 0.51}
-    turns = [Answer(1.2), Answer(1.9), Answer(0.7), Answer(None)]
+def test_what_sounds_unfinished_is_no_clear_end_however_soon_it_is_answered():
+    turns = [
+        BenchTurn(Answer(0.5), {"playback": 0.4}, clear=False),
+        BenchTurn(Answer(1.9), {"playback": 1.8}),
+    ]
     report = Report("bench_turn", {})
-    fill(report, [BenchTurn(Answer(1.0)), *map(BenchTurn, turns, [unfinished, slow, probably, {}])])
+    fill(report, [BenchTurn(Answer(1.0)), *turns, BenchTurn(Answer(None))])
     rows = {line["what"]: line for line in report.content()["rows"]}
-    assert rows["voice_to_voice, the question's end clear (caller)"]["seconds"]["samples"] == [1.9, 0.7]
-    assert rows["voice_to_voice (caller)"]["seconds"]["n"] == 3
+    assert rows["voice_to_voice, the question's end clear (caller)"]["seconds"]["samples"] == [1.9]
+    assert rows["playback, the question's end clear (server, from last voice)"]["seconds"]["samples"] == [1.8]
+    assert rows["voice_to_voice (caller)"]["seconds"]["samples"] == [0.5, 1.9]
+
+
+def test_each_question_is_asked_in_each_voice_before_a_recording_is_heard_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench_turn, "speak", lambda text, voice, path: asked.append((text, voice)))
+    bench_turn.recorded(50, tmp_path)
+    assert len(set(asked)) == 50
 
 
 @pytest.mark.parametrize(
