@@ -16,8 +16,9 @@ with 4000 random ways to share the samples out anew (Fisher, The Design of Exper
 Permutation, Parametric and Bootstrap Tests of Hypotheses, 3rd ed. 2005), counted so that chance is never 0
 (Phipson and Smyth, 2010): for the median on ranks, which is Mann and Whitney's; where both judged the same
 sounds, such as the words of the same sentences, each sound's pair is turned or not. Both are valid for any
-distribution. Fewer than 5 samples are shown and not judged. Two runs on a shared machine differ by more than
-their samples tell: a value near the limit deserves a second run. A value that is in OLD only is `gone`,
+distribution. Fewer than 5 samples are shown and not judged, none too: where no reply stalled there is nothing
+to time, and where there was no reply the share beside it tells. Two runs on a shared machine differ by more
+than their samples tell: a value near the limit deserves a second run. A value that is in OLD only is `gone`,
 which is an error too; so is a whole benchmark, where the files are those of `run_all.sh`, which hold many.
 Where configurations or models differ that is told. Exit code 2: the two can't be compared.
 """
@@ -88,26 +89,28 @@ def compare(old: dict[str, Any], new: dict[str, Any], *, any_machine: bool = Fal
     before, after = measured(old), measured(new)
     found: list[Finding] = []
     for what, value in before.items():
-        found += judge(what, value, after[what]) if what in after else [Finding(what, "gone")]
+        if value["samples"]:
+            found += judge(what, value, after[what]) if what in after else [Finding(what, "gone")]
     return found
 
 
 def measured(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The values that were measured, by row and column."""
+    """The values that are measured, by row and column; also those of which nothing was seen this time."""
     return {
         f"{row['what']}: {column}": value
         for row in result["rows"]
         for column, value in row.items()
-        if isinstance(value, dict) and value.get("samples")
+        if isinstance(value, dict) and "samples" in value
     }
 
 
 def judge(what: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Finding]:
-    """One value: its median and its tail, or its share."""
+    """One value: its median and its tail, or its share. `old` has samples."""
     before, after = (np.asarray(value["samples"], float) for value in (old, new))
     fewest = min(len(before), len(after))
     for name, statistic in _statistics(before, fewest, old["better"]):
-        was, now = float(statistic(before[None])[0]), float(statistic(after[None])[0])
+        was = float(statistic(before[None])[0])
+        now = float(statistic(after[None])[0]) if len(after) else float("nan")
         finding = Finding(f"{what} {name}".strip(), "too few samples", was, now, old["unit"])
         if fewest < FEWEST:
             yield finding
@@ -200,7 +203,7 @@ def show(findings: list[Finding]) -> None:
     table = Table("what", "old", "new", "change", "chance", "verdict")
     for finding in findings:
         if finding.verdict != "same":
-            known = finding.old and finding.verdict != "gone"
+            known = finding.old and not np.isnan(finding.new)
             change = f"{100 * (finding.new / finding.old - 1):+.0f} %" if known else ""
             was, now = (_shown(value, finding.unit) for value in (finding.old, finding.new))
             chance = "" if np.isnan(finding.chance) else f"{finding.chance:.2g}"

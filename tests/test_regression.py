@@ -160,6 +160,20 @@ def test_a_value_that_is_no_longer_measured_is_gone(capsys):
     assert "nan" not in capsys.readouterr().out
 
 
+def test_a_value_of_which_nothing_was_seen_is_shown_and_not_judged(tmp_path, capsys):
+    old = result(cost=times(0.2), stalled=events(3, 40), b=times(1.0))
+    new = result(cost={**times(0.2), "samples": []}, stalled=share([]), b=times(1.0))
+    found = compare(old, new)
+    unjudged = {finding.what: finding.verdict for finding in found if finding.verdict != "same"}
+    assert unjudged == {"row: cost p50": "too few samples", "row: stalled": "too few samples"}
+    for name, content in (("old", old), ("new", new)):
+        (tmp_path / name).write_text(json.dumps(content))
+    assert main([str(tmp_path / "old"), str(tmp_path / "new")]) == 0
+    assert "nan" not in capsys.readouterr().out
+    # Nor is it an old value that a new one could be compared with.
+    assert [finding.what for finding in compare(new, old)] == ["row: b p50"]
+
+
 def test_what_is_new_needs_no_old_value():
     assert len(compare(result(a=times(1.0)), result(a=times(1.0), b=times(1.0)))) == 1
 
