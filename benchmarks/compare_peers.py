@@ -143,7 +143,7 @@ def compare(
             out = None if chosen.out is None else chosen.out / name.replace(" ", "-")
             logs = out or Path(temporary)
             logs.mkdir(parents=True, exist_ok=True)
-            versions = "this one"
+            versions = f"this one {reports.commit()}".strip()
             try:
                 if system.environment is not None:
                     system.environment.install()

@@ -40,6 +40,9 @@ PACKAGES = (
     "aiortc",
 )
 RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parent.parent
+CODE = ("local_voice", "benchmarks", ":!benchmarks/results", ":!*.md")
+"""What decides a measurement. `run_all.sh` writes results while it measures; they and pages are no change."""
 
 Better: TypeAlias = Literal["less", "more"]
 Row: TypeAlias = dict[str, Any]
@@ -140,9 +143,23 @@ def _ticks() -> tuple[int, int]:
     return sum(counts) - counts[3] - counts[4], sum(counts)
 
 
+def commit() -> str:
+    """Which code this is: a short hash, with `-dirty` where it was changed; empty where git can't say."""
+    if not (ROOT / ".git").exists():  # a copy may lie in a checkout of something else
+        return ""
+    told = []
+    for question in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", *CODE)):
+        git = ["git", "--no-optional-locks", "-C", str(ROOT), *question]
+        try:
+            told.append(subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip())
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+    return told[0] + ("-dirty" if told[1] else "")
+
+
 def versions() -> dict[str, str]:
-    """Of the packages that decide a measurement; those not installed are left out."""
-    found = {}
+    """Of the code and the packages that decide a measurement; what isn't known or installed is left out."""
+    found = {"commit": here} if (here := commit()) else {}
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -245,6 +262,8 @@ class Report:
         self.name = name
         self.configuration = dict(configuration)
         self.models = dict(fingerprint(model) for model in models)
+        self.versions = versions()
+        """Of the beginning: what is edited while it measures isn't measured."""
         self.load = os.getloadavg()[0]
         """Processes that wanted a core in the minute before; not near 0: figures of a busy machine."""
         self.rows: list[Row] = []
@@ -290,7 +309,7 @@ class Report:
             "benchmark": self.name,
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
-            "versions": versions(),
+            "versions": self.versions,
             "models": self.models,
             "configuration": self.configuration,
             "load": round(self.load, 2),

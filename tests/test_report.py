@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,43 @@ def test_a_core_that_works_is_seen_while_it_does(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda path: next(lines))
     monkeypatch.setattr(reports.os, "cpu_count", lambda: 2)
     assert reports.busy_cores(0.0) == pytest.approx(2 * 250 / 400)
+
+
+@pytest.fixture
+def checkout(monkeypatch, tmp_path):
+    """One commit of the code, with a page and a picture."""
+    for name in ("local_voice/a.py", "benchmarks/NOTES.md", "benchmarks/results/picture.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("as it was")
+    person = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*person, "commit", "-qm", "all"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr(reports, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_result_tells_of_which_commit_it_is_and_whether_the_code_was_changed(checkout):
+    clean = reports.commit()
+    head = (checkout / ".git" / (checkout / ".git/HEAD").read_text().split()[1]).read_text()
+    assert len(clean) >= 7
+    assert head.startswith(clean)
+    (checkout / "benchmarks/NOTES.md").write_text("told")
+    (checkout / "benchmarks/results/picture.png").write_text("drawn by the benchmark before")
+    assert reports.versions()["commit"] == clean
+    measured = Report("bench", {})
+    (checkout / "local_voice/new.py").write_text("not added yet")
+    assert reports.versions()["commit"] == f"{clean}-dirty"
+    assert measured.content()["versions"]["commit"] == clean
+
+
+def test_code_that_is_no_checkout_has_no_commit(checkout, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        assert "commit" not in reports.versions()
+    copy = checkout / "a copy"
+    copy.mkdir()
+    monkeypatch.setattr(reports, "ROOT", copy)
+    assert "commit" not in reports.versions()
 
 
 @pytest.fixture
