@@ -28,7 +28,6 @@ of `thresholds` has the waits at true ends and the share of pauses cut off.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -47,7 +46,7 @@ from benchmarks.conversation.heard_words import Hear, heard_words
 from benchmarks.conversation.judge import judge
 from benchmarks.conversation.kept import keep
 from benchmarks.conversation.script import Action, Call
-from benchmarks.conversation.summary import Result, report
+from benchmarks.conversation.summary import Result, begun, fill
 from benchmarks.conversation.sweep import Point, sweep, turns_of
 from benchmarks.conversation.tapes import Ledger, ScriptedLlm, Tapes, taped
 from local_voice.assistant import Assistant
@@ -139,9 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-sweep", action="store_true", help="leave the thresholds alone")
     chosen = parser.parse_args(arguments)
     settings = reports.settings(chosen)
-    load = os.getloadavg()[0]
     if not chosen.quick and (packages := voices.missing()):
         sys.exit(f"some callers have no voice: sudo apt-get install {' '.join(packages)}")
+    made = begun(settings, real_llm=chosen.real_llm)
     calls = plan.quick() if chosen.quick else plan.full()
     if chosen.only:
         calls = [only(call, chosen.only) for call in calls]
@@ -154,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results, points = asyncio.run(
         measure(calls, settings, swept=swept, real_llm=chosen.real_llm, out=chosen.out)
     )
-    made = report(results, points, settings, real_llm=chosen.real_llm, load=load)
+    fill(made, results, points, settings.turn.confident_probability)
     made.finish(chosen.json, chosen.plot)
     if chosen.out is not None:
         from benchmarks.conversation.pictures import draw_sweep, draw_timeline  # a second to import

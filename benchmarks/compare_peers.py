@@ -51,7 +51,6 @@ QUIET_SECONDS = 2.0
 REPLY_SECONDS = 90.0
 """As in bench_turn: some replies are long."""
 CALLS = 2
-BUSY_SECONDS = 5.0
 BETWEEN_CALLS_SECONDS = 3.0
 """speech-to-speech needs a moment until it takes the next one."""
 
@@ -149,7 +148,7 @@ def compare(
                     system.environment.install()
                     told = system.environment.versions()
                     versions = ", ".join(f"{package} {number}" for package, number in told.items())
-                busy = round(reports.busy_cores(BUSY_SECONDS), 2)
+                busy = round(reports.busy_cores(reports.BUSY_SECONDS), 2)
                 with system.open(settings, logs) as make:
                     turns = asyncio.run(measure(make, questions, out))
             except PeerError as error:

@@ -45,9 +45,11 @@ CHANCE = 0.01
 RELATIVE = 0.10
 POINTS = 0.005
 SECONDS = 0.002
-QUIET_LOAD = 1.0
-"""Processes at work before the measurement began. Other work comes and goes for minutes: within one result
-all samples then agree, and shuffling them can't tell it from a change of ours."""
+QUIET_CORES = 0.2
+"""At work before the measurement began: 0.01 to 0.02 on two quiet cores (before four systems), 1 where
+a process computes. Other work comes and goes for minutes: within one result all samples then agree, and
+shuffling them can't tell it from a change of ours. Older results have only a `load`, of the minute before; it
+was 1.0 to 1.6 by the benchmark before, so it isn't asked."""
 FEWEST = 5
 TAILS = ((40, 95), (20, 90))
 """From so many samples on, this percentile: at least two samples then lie beyond it."""
@@ -265,9 +267,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(of + sentence)
     for side, found in (("OLD", old), ("NEW", new)):
         for name, result in found.items():
-            if (load := result.get("load", 0.0)) > QUIET_LOAD:
+            if (busy := result.get("busy_before", 0.0)) > QUIET_CORES:
                 of = f" of {name.partition(':')[0]}" if len(found) > 1 else ""
-                print(f"{side}{of} was measured beside other work (load {load:.1f}): its times prove little")
+                other = f"other work ({busy:.1f} cores)"
+                print(f"{side}{of} was measured beside {other}: its times prove little")
     return int(any(finding.verdict in ("worse", "gone") for finding in findings))
 
 

@@ -43,6 +43,8 @@ RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
 CODE = ("local_voice", "benchmarks", ":!benchmarks/results", ":!*.md")
 """What decides a measurement. `run_all.sh` writes results while it measures; they and pages are no change."""
+BUSY_SECONDS = 5.0
+"""A look at what else is at work, before a measurement."""
 
 Better: TypeAlias = Literal["less", "more"]
 Row: TypeAlias = dict[str, Any]
@@ -258,14 +260,17 @@ class Report:
     """Rows of one benchmark's table. A value is a `Times`, a `Share`, or a plain fact."""
 
     def __init__(self, name: str, configuration: Mapping[str, object], models: Sequence[str] = ()) -> None:
-        """`configuration`: the settings that matter. `models`: names in the store, whose hashes are told."""
+        """Begin, with nothing of the benchmark's own at work yet: takes `BUSY_SECONDS`.
+
+        `configuration`: the settings that matter. `models`: names in the store, whose hashes are told.
+        """
         self.name = name
         self.configuration = dict(configuration)
         self.models = dict(fingerprint(model) for model in models)
         self.versions = versions()
         """Of the beginning: what is edited while it measures isn't measured."""
-        self.load = os.getloadavg()[0]
-        """Processes that wanted a core in the minute before; not near 0: figures of a busy machine."""
+        self.busy_before = busy_cores(BUSY_SECONDS)
+        """Cores that others had at work; not near 0: figures of a busy machine."""
         self.rows: list[Row] = []
 
     def row(self, label: str, **values: object) -> None:
@@ -282,7 +287,8 @@ class Report:
             facts = ", ".join(f"{key} {value}" for key, value in content[title].items() if value != "")
             if facts:
                 console.print(f"{title}: {facts}", style="dim", highlight=False)
-        console.print(f"load before: {self.load:.1f}; three figures are p50 / p95 / p99", style="dim")
+        busy = f"cores busy before: {self.busy_before:.2f}"
+        console.print(f"{busy}; three figures are p50 / p95 / p99", style="dim", highlight=False)
         for rows in tables(self.rows):
             columns = list(dict.fromkeys(key for row in rows for key in row))
             table = Table(*(column.replace("_", " ") + self._unit(column) for column in columns))
@@ -312,7 +318,7 @@ class Report:
             "versions": self.versions,
             "models": self.models,
             "configuration": self.configuration,
-            "load": round(self.load, 2),
+            "busy_before": round(self.busy_before, 2),
             "rows": rows,
         }
 

@@ -18,6 +18,12 @@ from local_voice.model_store import ModelStore  # noqa: E402
 from local_voice.settings_sources import load  # noqa: E402
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports begin without the seconds in which they look what else is at work."""
+    monkeypatch.setattr("benchmarks.report.BUSY_SECONDS", 0.0)
+
+
 @pytest.fixture(scope="session")
 def model_path() -> Callable[[str], Path]:
     """The installed model of a catalogue name; `scripts/test` has pulled them all."""

@@ -9,6 +9,7 @@ from benchmarks.report import Report
 from benchmarks.webrtc_client import FRAME, Frame, Said
 
 STEP = 0.02
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def heard(*parts: tuple[float, float]) -> list[Frame]:

@@ -17,7 +17,7 @@ from benchmarks.conversation.judge import judge
 from benchmarks.conversation.loudness import RATE
 from benchmarks.conversation.pictures import draw_sweep, draw_timeline
 from benchmarks.conversation.script import Action, IntoReply, Quiet, Sound
-from benchmarks.conversation.summary import report
+from benchmarks.conversation.summary import begun, fill
 from benchmarks.conversation.sweep import OPERATING, turns_of
 from benchmarks.conversation.tapes import Take
 from local_voice.events import Message
@@ -464,6 +464,7 @@ async def test_a_reply_that_was_heard_to_its_end_has_nothing_to_be_off_by():
 def test_the_short_form_finds_no_broken_policy(tmp_path):
     """Bounds that a loaded machine keeps and a policy that is wrong somewhere does not."""
     settings = load(None, {}).settings
+    made = begun(settings, real_llm=False)
     results, points = asyncio.run(measure(plan.quick(), settings, swept=turns_of(plan.quick()), out=tmp_path))
     verdicts = [result.verdicts for result in results]
     gaps = [gap.seconds for one in verdicts for gap in one.gaps]
@@ -485,7 +486,7 @@ def test_the_short_form_finds_no_broken_policy(tmp_path):
     assert sum(result.ledger.count("Release") for result in results) >= 10
     [ours] = [point for point in points if point.setting == OPERATING]
     assert ours.cut_off <= 0.5
-    made = report(results, points, settings, real_llm=False, load=0.0)
+    fill(made, results, points, settings.turn.confident_probability)
     made.finish(tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text())["rows"]
     draw_timeline(results[0], tmp_path / "timeline.png")

@@ -30,6 +30,7 @@ from local_voice.transports.inside_aiortc import SpeechEncoder
 
 ROOT = Path(__file__).parent.parent
 FRAME = 960
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def tone(seconds: float) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks.conversation.alignment import Hole, Playback
 from benchmarks.conversation.caller import Recording, Spoken
@@ -17,6 +18,8 @@ from benchmarks.conversation.sweep import OPERATING, Point
 from benchmarks.conversation.tapes import Decision, Ledger, Take, Tapes
 from benchmarks.regression import compare
 from benchmarks.report import Report, Row
+
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def result(**judged: Any) -> Result:

@@ -206,9 +206,17 @@ def test_the_exit_code_is_for_machines_and_the_words_for_people(tmp_path, capsys
 
 def test_a_busy_machine_is_told(tmp_path, capsys):
     path = tmp_path / "result.json"
-    path.write_text(json.dumps({**result(a=times(0.1)), "load": 3.5}))
+    path.write_text(json.dumps({**result(a=times(0.1)), "busy_before": 1.04}))
     assert main([str(path), str(path)]) == 0
-    assert "NEW was measured beside other work (load 3.5)" in capsys.readouterr().out
+    assert "NEW was measured beside other work (1.0 cores)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("quiet", [{"busy_before": 0.02}, {"load": 1.44}])
+def test_what_the_benchmark_before_left_behind_is_no_other_work(tmp_path, capsys, quiet):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**result(a=times(0.1)), **quiet}))
+    assert main([str(path), str(path)]) == 0
+    assert "other work" not in capsys.readouterr().out
 
 
 def test_an_old_result_without_samples_is_not_taken_for_a_pass(tmp_path):

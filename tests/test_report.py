@@ -13,6 +13,8 @@ from benchmarks.report import Report, Share, Times, fingerprint, percentiles, ta
 from local_voice.model_store import ModelStore
 from local_voice.model_store.files import LockedFile, ModelLock
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 
 @pytest.fixture
 def report():
@@ -122,6 +124,15 @@ def test_a_core_that_works_is_seen_while_it_does(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda path: next(lines))
     monkeypatch.setattr(reports.os, "cpu_count", lambda: 2)
     assert reports.busy_cores(0.0) == pytest.approx(2 * 250 / 400)
+
+
+def test_a_result_tells_how_many_cores_were_busy_when_it_was_begun(monkeypatch, capsys):
+    monkeypatch.setattr(reports, "busy_cores", lambda seconds: 0.123)
+    made = Report("bench", {})
+    monkeypatch.setattr(reports, "busy_cores", lambda seconds: 2.0)  # by the benchmark itself
+    assert made.content()["busy_before"] == 0.12
+    made.finish()
+    assert "cores busy before: 0.12" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -34,17 +34,12 @@ class Result:
     heard: list[HeardWords] = field(default_factory=list)
 
 
-def report(
-    results: Sequence[Result], points: Sequence[Point], settings: Settings, *, real_llm: bool, load: float
-) -> Report:
-    """The one table. `load`: processes that wanted a core before all began."""
+def begun(settings: Settings, *, real_llm: bool) -> Report:
+    """The one table, without rows yet: to be made before the first call."""
     scripted = f"scripted: first token after {FIRST_TOKEN_SECONDS} s, {TOKENS_PER_SECOND:.0f} tokens/s"
     models = [settings.vad.model, settings.turn.model, settings.stt.model, settings.tts.model]
     about = {"language model": settings.llm.model if real_llm else scripted, **settings.turn.model_dump()}
-    made = Report("conversation", about, [*models, *([settings.llm.model] if real_llm else [])])
-    made.load = load
-    fill(made, results, points, settings.turn.confident_probability)
-    return made
+    return Report("conversation", about, [*models, *([settings.llm.model] if real_llm else [])])
 
 
 def fill(made: Report, results: Sequence[Result], points: Sequence[Point], confident: float) -> None:
