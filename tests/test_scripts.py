@@ -159,6 +159,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
     --version) echo "Python 3.12.0" ;;
+    *sysconfig*) echo "3.12 ${HEADERS:-$here}" ;;
     "-m venv "*)
         mkdir -p "$3/bin"
         cp "$here/python3" "$3/bin/python"
@@ -181,6 +182,9 @@ class Bench:
             "ldconfig": "#!/bin/sh\necho libnuma.so.1 libportaudio.so.2\n",
             "lscpu": "#!/bin/sh\n",
             "cc": "#!/bin/sh\n",
+            "Python.h": "",
+            "id": "#!/bin/sh\necho ${USER_ID:-1000}\n",
+            "apt-get": '#!/bin/sh\necho "apt-get $*" >> "$CALLS"\n',
             "nvidia-smi": "#!/bin/sh\nexit 9\n",
         }.items():
             (self.bin / name).write_text(text)
@@ -230,6 +234,19 @@ def test_a_gpu_that_answers_means_the_cuda_profile(bench):
     (bench.bin / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: NVIDIA L4 (UUID: GPU-1)'\n")
     assert bench("setup", "--no-models").returncode == 0
     assert bench.installed() == ["cuda"]
+
+
+def test_cuda_needs_the_headers_of_its_python(bench, tmp_path):
+    arguments = ("setup", "--no-models", "--profile", "cuda")
+    nowhere = {"HEADERS": str(tmp_path / "none here")}
+    asked = bench(*arguments, **nowhere)
+    assert asked.returncode == 1
+    assert "sudo apt-get install python3.12-dev" in asked.stderr
+    assert bench.asked() == []
+    done = bench(*arguments, USER_ID="0", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert bench.asked()[0].endswith("install -y --no-install-recommends python3.12-dev")
+    assert bench("setup", "--no-models", "--profile", "cpu", **nowhere).returncode == 0
 
 
 def test_the_profile_stays_until_another_is_chosen(bench):
