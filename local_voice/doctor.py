@@ -221,7 +221,8 @@ def check_libraries(settings: Settings) -> list[Finding]:
         headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
         findings.append(_present("C compiler (for Triton)", compiler, "gcc libc6-dev", "bad"))
         header = str(headers) if headers.is_file() else None
-        findings.append(_present("Python headers (for Triton)", header, "python3-dev", "bad"))
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
+        findings.append(_present("Python headers (for Triton)", header, package, "bad"))
     if settings.stt.device == "cuda":
         library = cublas12()
         if library is not None:

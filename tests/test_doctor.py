@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,13 @@ def test_missing_libraries_are_bad_and_come_with_the_package(monkeypatch):
     assert {finding.status for finding in findings if "headers" not in finding.subject} == {"bad"}
     assert findings[-1].subject == "libcublas.so.12"
     assert doctor.check_libraries(REMOTE) == []
+
+
+def test_headers_are_those_of_the_python_that_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    (finding,) = (found for found in doctor.check_libraries(CUDA) if "headers" in found.subject)
+    version = ".".join(map(str, sys.version_info[:2]))
+    assert (finding.status, finding.mend) == ("bad", f"sudo apt-get install python{version}-dev")
 
 
 def test_cublas_is_found_beside_the_other_packages(monkeypatch, tmp_path):
