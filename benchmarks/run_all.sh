@@ -45,19 +45,19 @@ if [ ${#names[@]} = 0 ]; then
     [ $peers = no ] || names+=(peers)
 fi
 
-missing=()
-for program in flite espeak-ng; do
-    command -v $program >/dev/null || missing+=($program)
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    echo "Error: the questions need voices: sudo apt-get install ${missing[*]}" >&2
-    exit 1
-fi
-
 python=python
 if [ $setup = yes ]; then
-    scripts/setup --dev || exit 1
+    scripts/setup --dev --benchmarks || exit 1
     python=$root/.venv/bin/python
+else
+    missing=()
+    for program in flite espeak-ng; do
+        command -v $program >/dev/null || missing+=($program)
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        echo "Error: the questions need voices: sudo apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
 fi
 machine=$("$python" -m benchmarks.together --name) || exit 1
 work=$(mktemp -d)

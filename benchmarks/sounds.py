@@ -70,7 +70,7 @@ def people() -> list[Spoken]:
     lines = [line.split(" ", 1) for line in (SENTENCES / "transcripts.txt").read_text().splitlines()]
     found = [(sound_file(SENTENCES / f"{name}.wav"), words) for name, words in lines]
     if not COMMANDS.is_dir():
-        print(f"only {len(found)} human clips: the rest is in Debian's pocketsphinx-testdata")
+        print(f"only {len(found)} human clips; for all: sudo apt-get install pocketsphinx-testdata")
         return found
     return found + [(sound_file(COMMANDS / name), words) for name, words in COMMAND_WORDS.items()]
 

@@ -146,9 +146,11 @@ def test_the_profiles_exclude_one_another_and_the_licence_is_there():
 
 
 def clone(folder: Path) -> Path:
-    """The files that a set-up reads, in a folder of their own."""
+    """The files that a set-up reads, and all benchmarks' script, in a folder of their own."""
     for name in ("scripts", "locks"):
         shutil.copytree(ROOT / name, folder / name)
+    (folder / "benchmarks").mkdir()
+    shutil.copy(ROOT / "benchmarks/run_all.sh", folder / "benchmarks")
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
@@ -159,6 +161,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
     --version) echo "Python 3.12.0" ;;
+    *"together --name") echo "${MACHINE:-cpu-2-cores}" ;;
     *sysconfig*) echo "3.12 ${HEADERS:-$here}" ;;
     "-m venv "*)
         mkdir -p "$3/bin"
@@ -183,6 +186,8 @@ class Bench:
             "lscpu": "#!/bin/sh\n",
             "cc": "#!/bin/sh\n",
             "Python.h": "",
+            "flite": "#!/bin/sh\n",
+            "espeak-ng": "#!/bin/sh\n",
             "id": "#!/bin/sh\necho ${USER_ID:-1000}\n",
             "apt-get": '#!/bin/sh\necho "apt-get $*" >> "$CALLS"\n',
             "nvidia-smi": "#!/bin/sh\nexit 9\n",
@@ -190,10 +195,21 @@ class Bench:
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
 
+        self.path = f"{self.bin}:{os.environ['PATH']}"
+
     def __call__(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        path = f"{self.bin}:{os.environ['PATH']}"
-        base = {"CALLS": str(self.calls), "PATH": path, "PYTHON": "", "LOCAL_VOICE_PROFILE": ""}
+        base = {"CALLS": str(self.calls), "PATH": self.path, "PYTHON": "", "LOCAL_VOICE_PROFILE": ""}
         return run(str(self.root / "scripts" / script), *arguments, cwd=self.root, **{**base, **environment})
+
+    def without(self, *programs: str) -> None:
+        """As on a machine where these were never installed."""
+        elsewhere = self.bin.parent / "elsewhere"
+        elsewhere.mkdir()
+        for folder in self.path.split(":"):
+            for found in Path(folder).iterdir() if Path(folder).is_dir() else ():
+                if found.name not in programs and not (elsewhere / found.name).is_symlink():
+                    (elsewhere / found.name).symlink_to(found)
+        self.path = str(elsewhere)
 
     def asked(self) -> list[str]:
         """What was run since the last time, without the questions after the version."""
@@ -384,6 +400,25 @@ def test_every_start_that_the_readme_shows_names_a_command(bench):
         assert done.returncode == 0, (line, done.stderr)
         known = {"serve", "talk", "ask", "doctor"}
         assert known & set(bench.asked()[-1].split()), line
+
+
+def test_all_benchmarks_have_setup_install_their_voices(bench, tmp_path):
+    bench.without("flite", "espeak-ng")
+    arguments = ("../benchmarks/run_all.sh", "--out", str(tmp_path / "out"), "tts")
+    asked = bench(*arguments)
+    assert asked.returncode == 1
+    assert "benchmarks/run_all.sh needs the system package(s) flite espeak-ng: run 'sudo" in asked.stderr
+    assert bench.asked() == []
+    done = bench(*arguments, USER_ID="0")
+    assert done.returncode == 0, done.stderr
+    installed = " ".join(call for call in bench.asked() if call.startswith("apt-get"))
+    assert "install -y --no-install-recommends flite espeak-ng" in installed
+    recorded = Path("/usr/share/pocketsphinx/test/data").is_dir()
+    assert ("pocketsphinx-testdata" in installed) != recorded
+    own = bench(*arguments[:-1], "--no-setup", "tts", USER_ID="0")
+    assert own.returncode == 1
+    assert "sudo apt-get install flite espeak-ng" in own.stderr
+    assert bench.asked() == []
 
 
 def test_a_wheel_holds_the_catalogue_the_page_and_the_licence(tmp_path):
