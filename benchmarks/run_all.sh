@@ -9,7 +9,8 @@ usage() {
     cat <<'END'
 Usage: benchmarks/run_all.sh [--quick] [--no-setup] [--peers] [--out FOLDER] [NAME...]
 
-About 12 minutes on a machine with a GPU, 36 on two cores. Nothing else should be at work meanwhile.
+36 minutes on two cores. On a machine with a GPU it asks less (20 turns, not 40, at most 4 levels of concurrency,
+not 10); what that takes is not measured, some 13 minutes are reckoned. Nothing else should be at work meanwhile.
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
   --no-setup  measure with the Python that is on the PATH, instead of scripts/setup's
@@ -60,6 +61,16 @@ else
     fi
 fi
 machine=$("$python" -m benchmarks.together --name) || exit 1
+
+# On two cores a turn takes 7 to 8 s and a level 28 s, of which there are two series: 40 turns and 6 or 7 powers of
+# two alone are 11 minutes, about what all should take on a GPU box, and there a model of 4B starts five times. 20
+# turns are the fewest whose tail regression.py judges; one event loop is full at 16 to 24 conversations.
+turns=40
+levels=(--most 512)
+if [[ $machine != cpu-* ]]; then
+    turns=20
+    levels=(--levels 1,16,64)
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
@@ -76,7 +87,7 @@ measure() { # NAME ARGUMENTS...
 for name in "${names[@]}"; do
     case $name in
         turn)
-            arguments=(--turns 40 --waterfall "$out/$machine-waterfall.png")
+            arguments=(--turns $turns --waterfall "$out/$machine-waterfall.png")
             [ $quick = no ] || arguments+=(--quick)
             measure bench_turn "${arguments[@]}" ;;
         stt)
@@ -98,7 +109,7 @@ for name in "${names[@]}"; do
             [ $quick = no ] || arguments=(--quick)
             measure bench_barge_in "${arguments[@]}" ;;
         concurrency)
-            arguments=(--seconds 20 --most 512)
+            arguments=(--seconds 20 "${levels[@]}")
             [ $quick = no ] || arguments=(--quick)
             measure bench_concurrency "${arguments[@]}" ;;
         peers)
