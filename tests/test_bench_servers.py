@@ -19,7 +19,7 @@ from benchmarks.bench_concurrency import Level, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
-from benchmarks.light_caller import VOICE_BYTES, Counts, LightCaller, encode
+from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
 from benchmarks.peers.systems import System
 from benchmarks.report import Report, Times
 from benchmarks.soak import Household, well
@@ -125,6 +125,13 @@ def test_a_light_caller_tells_a_reply_that_came_too_early_and_an_apology_too():
     tell(report, "scripted", Level(1, counts), Level(1, counts))
     (told,) = report.content()["rows"]
     assert [told[why]["value"] for why in ("no_reply", "too_early", "apologised")] == [0, 0.5, 0.5]
+
+
+def test_no_question_always_has_the_same_voice():
+    pairs = {spoken(number) for number in range(RENDERED)}
+    assert len(pairs) == RENDERED
+    for text in {text for text, _ in pairs}:
+        assert len({voice for other, voice in pairs if other == text}) == 2
 
 
 def test_every_question_has_a_time_or_is_counted_once():
