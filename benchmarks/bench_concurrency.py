@@ -1,7 +1,7 @@
 """How many conversations one machine holds: 1, 2, 4, ... at once, until the latency's p95 has doubled.
 
-    python -m benchmarks.bench_concurrency [--engines real|scripted|both] [--seconds 40] [--most 128]
-                                           [--levels 1,50,100] [--json FILE] [-- SERVER FLAGS]
+    python -m benchmarks.bench_concurrency [--engines real|scripted|both] [--seconds 40] [--questions 20]
+                                           [--most 128] [--levels 1,50,100] [--json FILE] [-- SERVER FLAGS]
 
 Starts `local-voice serve`, calls it from processes of their own (`light_caller.py`, 16 callers in each) and
 lets each caller ask, listen and ask again, 1 s after the reply's end. `scripted`: scripts in the place of all
@@ -9,6 +9,11 @@ engines (`scripted_server.py`), so what the transport and the sessions cost alon
 that of one conversation, a call is refused, or more than 5 % of the questions get no reply, one that was
 audible before they were over (`too_early`) or an apology (`apologised`), which have no time; then once more
 half way between.
+
+A level lasts until 20 questions (`--questions`) have a time or 40 were asked, at least `--seconds` and at
+most 4 minutes (12 s a question): some 3 minutes with one conversation, half of that with two, and from 8 on
+`--seconds`; its beginning and end take a quarter of a minute more. On two cores all levels take about 10
+minutes with scripts and 9 with models, where `--seconds` is 20 some 2 minutes less each.
 
 `voice_to_voice`: from the packet with the caller's last voiced sample to the reply's first voiced packet.
 `packets_late`: of the packets that callers get, those that came 60 ms or more after the one before, not 20.
@@ -29,6 +34,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +43,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench_turn import start_server, until_ready
-from benchmarks.light_caller import RAMP_SECONDS, Counts
+from benchmarks.light_caller import Counts
 from benchmarks.report import Report, Share, Times, of_server
 from benchmarks.scripted_server import ENGINES
 
 CALLERS_A_PROCESS = 16
-SETTLED_SECONDS = 6.0
-"""After the last caller's beginning: from here on processor time counts."""
+QUESTIONS = 20
+"""With a time, at each level: two of them lie around p95. One conversation has 2 or 3 in 20 s."""
+QUESTION_SECONDS = 12.0
+"""For each, at most; to ask it, to be answered and to listen takes 8 to 9 s."""
+CONNECT_SECONDS = 60.0
+SETTLED_SECONDS = 4.0
+"""After the last caller is connected: all have begun to ask, and from here on processor time counts."""
+LOOK_SECONDS = 1.0
+END_SECONDS = 120.0
+LINE_BYTES = 2**24
+"""What a process of callers tells at its end stands in one line; asyncio's limit is 64 KiB."""
 LATE_SECONDS = 0.04
 LAG_SECONDS = "0.02"
 DOUBLE = 2.0
@@ -88,6 +103,10 @@ class Level:
         lost = self.counts.questions - len(self.counts.seconds)
         return lost / max(1, self.counts.questions)
 
+    def enough(self, questions: int) -> bool:
+        """Whether so many have a time, or so few of twice as many that more would not help."""
+        return len(self.counts.seconds) >= questions or self.counts.questions >= 2 * questions
+
     def holds(self, one: Level) -> bool:
         """Whether so many are served as `one` is."""
         return not self.counts.refused and self.unanswered <= UNANSWERED and self.p95 <= DOUBLE * one.p95
@@ -128,37 +147,62 @@ def naps(url: str) -> tuple[float, float]:
     return found["count"] - found[f'bucket{{le="{LAG_SECONDS}"}}'], found["count"]
 
 
-def callers(url: str, count: int, seconds: float) -> list[subprocess.Popen[bytes]]:
+async def callers(url: str, count: int, seconds: float) -> list[Process]:
     """Processes with `count` callers in all."""
     found = []
     while count > 0:
         some = min(count, CALLERS_A_PROCESS)
         command = [sys.executable, "-m", "benchmarks.light_caller", url, "--callers", str(some)]
-        found.append(subprocess.Popen([*command, "--seconds", str(seconds)], stdout=subprocess.PIPE))
+        command += ["--seconds", str(seconds)]
+        found.append(await asyncio.create_subprocess_exec(*command, stdout=PIPE, limit=LINE_BYTES))
         count -= some
     return found
 
 
-def measure(url: str, server: int, sessions: int, seconds: float) -> Level:
+async def listen(process: Process, counts: Counts) -> None:
+    """Add up what a process of callers tells, to its end."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        counts.hear(json.loads(line))
+
+
+async def until_connected(level: Level) -> None:
+    """Wait for all callers; whoever is not connected after a minute counts as refused."""
+    counts, end = level.counts, time.monotonic() + CONNECT_SECONDS
+    while (missing := level.sessions - counts.connected - len(counts.refused)) > 0:
+        if time.monotonic() > end:
+            counts.refused += [f"not connected after {CONNECT_SECONDS:g} s"] * missing
+        await asyncio.sleep(0.1)
+
+
+async def measure(url: str, server: int, sessions: int, seconds: float, questions: int) -> Level:
     """One level."""
     level = Level(sessions)
-    working = callers(url, sessions, seconds)
+    most = max(seconds, questions * QUESTION_SECONDS)
+    # They are told when to end; by themselves they end where nobody is left to tell them.
+    working = await callers(url, sessions, CONNECT_SECONDS + SETTLED_SECONDS + most)
+    listening = [asyncio.create_task(listen(process, level.counts)) for process in working]
     try:
-        # They start one after the other in each process, while the questions are rendered before that.
-        time.sleep(min(sessions, CALLERS_A_PROCESS) * RAMP_SECONDS + SETTLED_SECONDS)
+        await until_connected(level)
+        await asyncio.sleep(SETTLED_SECONDS)
         before, lag_before = cost(server), naps(url)
         theirs = [cost_of(process.pid) for process in working]
-        time.sleep(seconds - SETTLED_SECONDS)
+        passed = 0.0
+        while passed < seconds or (passed < most and not level.enough(questions)):
+            await asyncio.sleep(LOOK_SECONDS)
+            passed = time.monotonic() - before.at
         after, lag_after = cost(server), naps(url)
         spent = sum(cost_of(process.pid) - was for process, was in zip(working, theirs, strict=True))
         for process in working:
-            told = json.loads(process.communicate(timeout=120)[0])
-            for name, value in told.items():
-                setattr(level.counts, name, getattr(level.counts, name) + value)
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        async with asyncio.timeout(END_SECONDS):
+            await asyncio.gather(*listening)
     finally:
         for process in working:
-            process.kill()
-            process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     wall = after.at - before.at
     level.cpu, level.callers_cpu = (after.seconds - before.seconds) / wall, spent / wall
     level.memory = after.memory
@@ -175,18 +219,20 @@ def cost_of(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def climb(url: str, server: int, seconds: float, levels: Sequence[int], report: Report, label: str) -> None:
+def climb(
+    url: str, server: int, seconds: float, questions: int, levels: Sequence[int], report: Report, label: str
+) -> None:
     """All levels, and one half way between the last that holds and the first that doesn't."""
     one: Level | None = None
     best = 0
     for sessions in levels:
-        level = measure(url, server, sessions, seconds)
+        level = asyncio.run(measure(url, server, sessions, seconds, questions))
         one = one or level
         tell(report, label, level, one)
         if not level.holds(one):
             if sessions - best > 1 and best:
                 between = (best + sessions) // 2
-                level = measure(url, server, between, seconds)
+                level = asyncio.run(measure(url, server, between, seconds, questions))
                 tell(report, label, level, one)
                 best = between if level.holds(one) else best
             break
@@ -238,13 +284,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--engines", choices=("real", "scripted", "both"), default="both")
-    parser.add_argument("--seconds", type=float, default=40.0, help="at each level (default: 40)")
+    parser.add_argument("--seconds", type=float, default=40.0, help="at each level at least (default: 40)")
+    parser.add_argument(
+        "--questions", type=int, default=QUESTIONS, help="with a time, at each level (default: 20)"
+    )
     parser.add_argument("--most", type=int, default=128, help="conversations (default: 128)")
     parser.add_argument("--levels", help="these instead, such as 1,50,100")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--plot", type=Path, help="draw it")
     parser.add_argument(
-        "--quick", action="store_true", help="only see that it works: scripted, 1 and 2, 12 s"
+        "--quick", action="store_true", help="only see that it works: scripted, 2 conversations, 10 s"
     )
     parser.add_argument("flags", nargs="*", help="flags for local-voice, after --")
     args = parser.parse_args()
@@ -252,15 +301,16 @@ def main() -> None:
     if args.levels:
         levels = [int(level) for level in args.levels.split(",")]
     if args.quick:
-        args.engines, args.seconds, levels = "scripted", 10.0, [2]
-    about = {"seconds": args.seconds, "flags": " ".join(args.flags) or "defaults"}
+        args.engines, args.seconds, args.questions, levels = "scripted", 10.0, 2, [2]
+    about = {"seconds": args.seconds, "questions": args.questions}
+    about |= {"flags": " ".join(args.flags) or "defaults"}
     about |= {"engines": args.engines, "levels": ",".join(map(str, levels))}
     scripts = ENGINES if args.engines == "scripted" else ()
     report = of_server("bench_concurrency: conversations at once", about, args.flags, scripts)
     for label, scripted in (("scripted", ",".join(ENGINES)), ("real", "")):
         if args.engines in (label, "both"):
             with served(args.flags, scripted=scripted) as (url, server):
-                climb(url, server, args.seconds, levels, report, label)
+                climb(url, server, args.seconds, args.questions, levels, report, label)
     report.finish(args.json, args.plot)
 
 

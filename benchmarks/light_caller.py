@@ -3,8 +3,10 @@
     python -m benchmarks.light_caller URL --callers 16 --seconds 40
 
 One caller sends 50 packets a second, as a browser does. What is voice is seen from the size of a packet: Opus
-makes a few bytes of silence. So times are true to one packet, 20 ms. Prints one JSON object. Questions that
-were answered before they were over, or by an apology, are counted and have no time.
+makes a few bytes of silence. So times are true to one packet, 20 ms. Questions that were answered before they
+were over, or by an apology, are counted and have no time. Prints a line of JSON for each caller that is
+connected, for each question, and at the end for what came late; added up they are the result. With SIGTERM
+the end comes sooner: every caller listens to its reply and hangs up.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import tempfile
 from collections import deque
 from dataclasses import asdict, dataclass, field
@@ -44,7 +47,6 @@ REPLY_SECONDS = 15.0
 QUIET_SECONDS = 1.0
 RAMP_SECONDS = 0.15
 """Between two callers' beginnings."""
-LATE_SAMPLES = 2000
 RENDERED = 2 * ASKED
 """Each question in two voices: one that always had the same voice would be as slow as that voice is. All
 five would take 6 s before each level, these take 2.4."""
@@ -61,8 +63,9 @@ class Question:
 
 @dataclass
 class Counts:
-    """Of all callers of a process."""
+    """Of callers: what one line of a process tells, or all of them added up."""
 
+    connected: int = 0
     seconds: list[float] = field(default_factory=list)
     """From the packet with the last audible sample to the reply's first voiced one."""
     no_reply: int = 0
@@ -70,7 +73,7 @@ class Counts:
     apologised: int = 0
     refused: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
-    """How much later than 20 ms after the one before each packet came; at most `LATE_SAMPLES`."""
+    """How much later than 20 ms after the one before each packet came."""
     lag: list[float] = field(default_factory=list)
     """Of the callers' own event loop."""
 
@@ -86,6 +89,15 @@ class Counts:
         self.no_reply += found.silent
         self.too_early += found.early
         self.apologised += found.apologised
+
+    def hear(self, told: dict[str, Any]) -> None:
+        """What one more line tells."""
+        for name, more in told.items():
+            setattr(self, name, getattr(self, name) + more)
+
+    def tell(self) -> None:
+        """Print it as such a line."""
+        print(json.dumps({name: value for name, value in asdict(self).items() if value}), flush=True)
 
 
 def encode(samples: Samples) -> Question:
@@ -185,21 +197,24 @@ class LightCaller(Caller):
         ]
 
 
-async def talk(url: str, questions: list[Question], wait: float, end: float, counts: Counts) -> None:
-    """One caller from its beginning to `end` on the loop's clock."""
+async def talk(url: str, questions: list[Question], wait: float, end: asyncio.Event) -> None:
+    """One caller, to the last reply that it listens to."""
     clock = asyncio.get_running_loop().time
     await asyncio.sleep(wait)
     try:
         async with LightCaller(url) as caller:
+            Counts(connected=1).tell()
             await asyncio.sleep(1.0 + random.uniform(0, 3.0))
-            while clock() < end:
+            while not end.is_set():
                 asked = clock()
                 said = await caller.tape.say(random.choice(questions))
                 await caller.wait_for_reply(said, seconds=REPLY_SECONDS, quiet=QUIET_SECONDS)
+                counts = Counts()
                 counts.add(answer(caller, asked, said))
-            counts.late += caller.lateness()
+                counts.tell()
+            Counts(late=caller.lateness()).tell()
     except (CallError, TimeoutError, OSError) as error:
-        counts.refused.append(f"{type(error).__name__}: {error}")
+        Counts(refused=[f"{type(error).__name__}: {error}"]).tell()
 
 
 def spoken(number: int) -> tuple[str, str]:
@@ -207,8 +222,11 @@ def spoken(number: int) -> tuple[str, str]:
     return QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
 
 
-async def call(url: str, callers: int, seconds: float) -> Counts:
-    """All callers of this process."""
+async def call(url: str, callers: int, seconds: float) -> None:
+    """All callers of this process, until so long after the last one's beginning, or until SIGTERM."""
+    loop = asyncio.get_running_loop()
+    end = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, end.set)
     questions = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(RENDERED):
@@ -218,14 +236,12 @@ async def call(url: str, callers: int, seconds: float) -> Counts:
             questions.append(encode(Resampler(sound.sample_rate, RATE).process(sound.samples, last=True)))
     counts = Counts()
     watching = asyncio.create_task(LoopLag(counts.lag.append).watch())
-    end = asyncio.get_running_loop().time() + callers * RAMP_SECONDS + seconds
+    loop.call_later(callers * RAMP_SECONDS + seconds, end.set)
     async with asyncio.TaskGroup() as group:
         for number in range(callers):
-            group.create_task(talk(url, questions, number * RAMP_SECONDS, end, counts))
+            group.create_task(talk(url, questions, number * RAMP_SECONDS, end))
     watching.cancel()
-    if len(counts.late) > LATE_SAMPLES:
-        counts.late = random.sample(counts.late, LATE_SAMPLES)
-    return counts
+    counts.tell()
 
 
 def main() -> None:
@@ -238,7 +254,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0)
     chosen = parser.parse_args()
     random.seed(chosen.callers)
-    print(json.dumps(asdict(asyncio.run(call(chosen.url, chosen.callers, chosen.seconds)))))
+    asyncio.run(call(chosen.url, chosen.callers, chosen.seconds))
 
 
 if __name__ == "__main__":

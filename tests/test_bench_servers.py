@@ -208,6 +208,29 @@ def test_so_many_conversations_hold_as_long_as_all_are_served_as_one_is(counts, 
     assert Level(8, counts).holds(Level(1, Counts(seconds=[0.5] * 20))) is holds
 
 
+@pytest.mark.parametrize(
+    ("counts", "enough"),
+    [
+        (Counts(), False),
+        (Counts(seconds=[0.5] * 19, too_early=2), False),
+        (Counts(seconds=[0.5] * 20), True),
+        (Counts(seconds=[0.5] * 2, no_reply=38), True),  # it does not hold, and more can't change that
+    ],
+)
+def test_a_level_lasts_until_its_p95_rests_on_enough_questions(counts, enough):
+    assert Level(8, counts).enough(20) is enough
+
+
+def test_what_callers_tell_line_by_line_adds_up(capsys):
+    for found in (Counts(connected=1), Counts(seconds=[0.5]), Counts(no_reply=1), Counts(seconds=[0.6])):
+        found.tell()
+    Counts(refused=["CallError: 503"]).tell()
+    heard = Counts()
+    for line in capsys.readouterr().out.splitlines():
+        heard.hear(json.loads(line))
+    assert heard == Counts(1, [0.5, 0.6], no_reply=1, refused=["CallError: 503"])
+
+
 def test_a_turn_as_a_waterfall_with_the_first_one_apart(tmp_path):
     marks = {"transcript": 0.2, "first_token": 0.3, "decided": 0.25, "playback": 0.6}
     turns = [
