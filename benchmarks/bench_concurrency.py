@@ -18,9 +18,12 @@ minutes with scripts and 9 with models, where `--seconds` is 20 some 2 minutes l
 `voice_to_voice`: from the packet with the caller's last voiced sample to the reply's first voiced packet.
 `packets_late`: of the packets that callers get, those that came 60 ms or more after the one before, not 20.
 `lag`: of the naps of the server's event loop, ten a second, those that lasted 20 ms too long. `cpu`: cores
-that the server and its children take, for each conversation. `memory`: of the same in MiB; for several the
-growth since the first, for each further one. `callers`: cores that the callers take. On one machine they
-share the cores with the server, so what is measured is less than the machine could hold for others.
+that the server and its children take, for each conversation. `memory`: MiB that the server's own process
+gives back when all have hung up, for each conversation; looked at in each of the first `--seconds`, since a
+conversation keeps 5 minutes of its sound, 4 MiB a minute. What models in it hold they hold before and after;
+where they move more than that it is `not measurable`. Models in other processes are left out: vLLM takes what
+it needs for all at its start. `callers`: cores that the callers take. On one machine they share the cores
+with the server, so what is measured is less than the machine could hold for others.
 """
 
 from __future__ import annotations
@@ -30,7 +33,6 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
 import urllib.request
@@ -56,6 +58,9 @@ CONNECT_SECONDS = 60.0
 SETTLED_SECONDS = 4.0
 """After the last caller is connected: all have begun to ask, and from here on processor time counts."""
 LOOK_SECONDS = 1.0
+GONE_SECONDS = 4.0
+"""After the last caller has hung up, until its memory has been given back."""
+GONE_LOOKS = 3
 END_SECONDS = 120.0
 LINE_BYTES = 2**24
 """What a process of callers tells at its end stands in one line; asyncio's limit is 64 KiB."""
@@ -64,19 +69,7 @@ LAG_SECONDS = "0.02"
 DOUBLE = 2.0
 UNANSWERED = 0.05
 TICK = os.sysconf("SC_CLK_TCK")
-MIB = 2**20
 EVERYBODY = ["--server.requests_per_minute", "0", "--server.max_sessions", "1000"]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a process group, at a moment."""
-
-    at: float
-    seconds: float
-    """Of processor time so far."""
-    memory: float
-    """MiB, resident; what processes share is counted once."""
 
 
 @dataclass
@@ -88,7 +81,10 @@ class Level:
     cpu: float = 0.0
     """Cores, of the server."""
     callers_cpu: float = 0.0
-    memory: float = 0.0
+    memory: list[float] = field(default_factory=list)
+    """MiB of the server's own process, look by look."""
+    memory_without: list[float] = field(default_factory=list)
+    """The same when all have hung up."""
     lag: tuple[float, float] = (0.0, 0.0)
     """Naps that lasted too long, and all."""
 
@@ -102,6 +98,16 @@ class Level:
         """Share of the questions without a reply that counts."""
         lost = self.counts.questions - len(self.counts.seconds)
         return lost / max(1, self.counts.questions)
+
+    @property
+    def memory_each(self) -> Share | str:
+        """MiB for each conversation."""
+        without = float(np.mean(self.memory_without))
+        grown = [look - without for look in self.memory]
+        if min(self.memory) <= max(self.memory_without):
+            least, most = (f"{look / self.sessions:.1f}" for look in (min(grown), max(grown)))
+            return f"not measurable ({least} to {most})"
+        return Share([(look, self.sessions) for look in grown], unit="MiB")
 
     def enough(self, questions: int) -> bool:
         """Whether so many have a time, or so few of twice as many that more would not help."""
@@ -122,17 +128,39 @@ def processes(leader: int) -> Iterator[Path]:
                     yield folder
 
 
-def cost(leader: int) -> Cost:
-    """Of all processes of its session."""
-    ticks, memory = 0, 0.0
+def spent(leader: int) -> float:
+    """Processor seconds of all processes of its session so far."""
+    return sum(spent_by(folder) for folder in processes(leader))
+
+
+def spent_by(folder: Path) -> float:
+    """Processor seconds of one process, by its folder in /proc; 0 when it is over."""
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def memory_of(leader: int) -> float:
+    """MiB of all processes of its session, resident; what processes share is counted once."""
+    found = 0.0
     for folder in processes(leader):
         with contextlib.suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-            for line in (folder / "smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    memory += int(line.split()[1]) / 1024
-    return Cost(time.monotonic(), ticks / TICK, memory)
+            found += kilobytes(folder / "smaps_rollup", "Pss") / 1024
+    return found
+
+
+def own_memory(process: int) -> float:
+    """MiB of one process without files' pages: those come and go as other programs read. Quick to ask:
+    0.1 ms, where the sum over all its pages takes 17 ms for 450 MiB."""
+    return kilobytes(Path(f"/proc/{process}/status"), "RssAnon") / 1024
+
+
+def kilobytes(file: Path, name: str) -> int:
+    """A line of a file in /proc; 0 where a process has just ended. Raises `OSError`."""
+    lines = file.read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def naps(url: str) -> tuple[float, float]:
@@ -185,14 +213,18 @@ async def measure(url: str, server: int, sessions: int, seconds: float, question
     try:
         await until_connected(level)
         await asyncio.sleep(SETTLED_SECONDS)
-        before, lag_before = cost(server), naps(url)
-        theirs = [cost_of(process.pid) for process in working]
+        theirs = [Path(f"/proc/{process.pid}") for process in working]
+        before, before_theirs = spent(server), sum(map(spent_by, theirs))
+        lag_before, began = naps(url), time.monotonic()
         passed = 0.0
         while passed < seconds or (passed < most and not level.enough(questions)):
             await asyncio.sleep(LOOK_SECONDS)
-            passed = time.monotonic() - before.at
-        after, lag_after = cost(server), naps(url)
-        spent = sum(cost_of(process.pid) - was for process, was in zip(working, theirs, strict=True))
+            passed = time.monotonic() - began
+            if passed < seconds + LOOK_SECONDS:
+                level.memory.append(own_memory(server))
+        level.cpu = (spent(server) - before) / passed
+        level.callers_cpu = (sum(map(spent_by, theirs)) - before_theirs) / passed
+        lag_after = naps(url)
         for process in working:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -203,20 +235,12 @@ async def measure(url: str, server: int, sessions: int, seconds: float, question
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    wall = after.at - before.at
-    level.cpu, level.callers_cpu = (after.seconds - before.seconds) / wall, spent / wall
-    level.memory = after.memory
+    await asyncio.sleep(GONE_SECONDS)
+    for _ in range(GONE_LOOKS):
+        level.memory_without.append(own_memory(server))
+        await asyncio.sleep(LOOK_SECONDS)
     level.lag = (lag_after[0] - lag_before[0], lag_after[1] - lag_before[1])
     return level
-
-
-def cost_of(process: int) -> float:
-    """Processor seconds of one process; 0 when it is over."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def climb(
@@ -228,23 +252,23 @@ def climb(
     for sessions in levels:
         level = asyncio.run(measure(url, server, sessions, seconds, questions))
         one = one or level
-        tell(report, label, level, one)
+        tell(report, label, level)
         if not level.holds(one):
             if sessions - best > 1 and best:
                 between = (best + sessions) // 2
                 level = asyncio.run(measure(url, server, between, seconds, questions))
-                tell(report, label, level, one)
+                tell(report, label, level)
                 best = between if level.holds(one) else best
             break
         best = sessions
-    report.row(f"{label}: held", conversations=str(best))
+    whole = f"{memory_of(server):.0f} MiB"
+    report.row(f"{label}: held", conversations=str(best), memory_of_all_processes=whole)
 
 
-def tell(report: Report, label: str, level: Level, one: Level) -> None:
+def tell(report: Report, label: str, level: Level) -> None:
     """A row."""
     counts = level.counts
     late = sum(moment > LATE_SECONDS for moment in counts.late)
-    more = level.sessions - one.sessions
     values: dict[str, Any] = {
         "voice_to_voice": Times(counts.seconds),
         **{
@@ -254,7 +278,7 @@ def tell(report: Report, label: str, level: Level, one: Level) -> None:
         "packets_late": Share([(late, len(counts.late))]),
         "lag": Share([(level.lag[0], level.lag[1])]),
         "cpu": Share([(level.cpu, level.sessions)], unit="cores"),
-        "memory": f"{(level.memory - one.memory) / more:.1f}" if more else f"{level.memory:.0f} in all",
+        "memory": level.memory_each,
         "callers": f"{level.callers_cpu:.2f}",
         "refused": f"{len(counts.refused)}, {counts.refused[0][:60]}" if counts.refused else "0",
     }

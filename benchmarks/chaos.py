@@ -37,7 +37,7 @@ from typing import Any
 
 from benchmarks.answers import Answer, apology, ask, outcomes, times, unanswered
 from benchmarks.bench_barge_in import STORYTELLER
-from benchmarks.bench_concurrency import cost, served
+from benchmarks.bench_concurrency import memory_of, served
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.nuisance import WAYS
 from benchmarks.report import Report, Times, flags_of, of_server, parser
@@ -77,7 +77,7 @@ def asked(*texts: str) -> list[AudioChunk]:
 def memory(server: int) -> int:
     """MiB, when what was used by calls has been given back."""
     time.sleep(SETTLE_SECONDS)
-    return round(cost(server).memory)
+    return round(memory_of(server))
 
 
 def calling(url: str) -> Caller:

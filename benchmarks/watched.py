@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import aiohttp
 import numpy as np
 
-from benchmarks.bench_concurrency import cost
+from benchmarks.bench_concurrency import memory_of
 
 GAUGES = {"tasks": "local_voice_tasks", "conversations": "local_voice_sessions"}
 HELD = ("memory", "threads", "descriptors", "tasks")
@@ -66,7 +66,7 @@ class Watch:
         folder = Path(f"/proc/{self._process}")
         threads = len(list((folder / "task").iterdir()))
         descriptors = len(list((folder / "fd").iterdir()))
-        memory = (await asyncio.to_thread(cost, self._process)).memory
+        memory = await asyncio.to_thread(memory_of, self._process)
         at = time.monotonic() - self._began
         self.looks.append(Look(at, self.done, memory, threads, descriptors, **found))
         return self.looks[-1]

@@ -1,6 +1,7 @@
 """The benchmarks that call a server from outside: their verdicts, and their short forms on scripts."""
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -15,7 +16,7 @@ from av import AudioFrame
 from benchmarks import bench_turn, compare_peers
 from benchmarks import report as reports
 from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
-from benchmarks.bench_concurrency import Level, tell
+from benchmarks.bench_concurrency import Level, own_memory, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
@@ -122,7 +123,7 @@ def test_a_light_caller_tells_a_reply_that_came_too_early_and_an_apology_too():
         counts.add(answer(caller, 0.5, last_voice))
     assert (counts.seconds, counts.no_reply, counts.too_early, counts.apologised) == ([], 0, 1, 1)
     report = Report("bench_concurrency", {})
-    tell(report, "scripted", Level(1, counts), Level(1, counts))
+    tell(report, "scripted", Level(1, counts, memory=[10.0], memory_without=[5.0]))
     (told,) = report.content()["rows"]
     assert [told[why]["value"] for why in ("no_reply", "too_early", "apologised")] == [0, 0.5, 0.5]
 
@@ -219,6 +220,21 @@ def test_so_many_conversations_hold_as_long_as_all_are_served_as_one_is(counts, 
 )
 def test_a_level_lasts_until_its_p95_rests_on_enough_questions(counts, enough):
     assert Level(8, counts).enough(20) is enough
+
+
+def test_memory_is_that_of_the_conversations_or_not_measurable():
+    found = Level(4, memory=[110.0, 114.0], memory_without=[89.0, 91.0]).memory_each
+    assert found.samples == [(20.0, 4), (24.0, 4)]
+    assert (found.value, found.unit) == (5.5, "MiB")
+    # A model let go of more than the conversations hold.
+    found = Level(4, memory=[88.0, 114.0], memory_without=[89.0, 91.0]).memory_each
+    assert found == "not measurable (-0.5 to 6.0)"
+
+
+def test_memory_of_this_process_grows_by_what_it_holds():
+    before = own_memory(os.getpid())
+    held = np.ones(2**22)  # 32 MiB
+    assert own_memory(os.getpid()) - before == pytest.approx(held.nbytes / 2**20, abs=4)
 
 
 def test_what_callers_tell_line_by_line_adds_up(capsys):
