@@ -12,18 +12,21 @@ half way between.
 
 A level lasts until 20 questions (`--questions`) have a time or 40 were asked, at least `--seconds` and at
 most 4 minutes (12 s a question): some 3 minutes with one conversation, half of that with two, and from 8 on
-`--seconds`; its beginning and end take a quarter of a minute more. On two cores all levels take about 10
-minutes with scripts and 9 with models, where `--seconds` is 20 some 2 minutes less each.
+`--seconds`; before and after that it takes 25 s. On two cores all levels take about 11 minutes with scripts
+and 9 with models; with 20 for `--seconds` those with scripts a minute less.
 
 `voice_to_voice`: from the packet with the caller's last voiced sample to the reply's first voiced packet.
 `packets_late`: of the packets that callers get, those that came 60 ms or more after the one before, not 20.
-`lag`: of the naps of the server's event loop, ten a second, those that lasted 20 ms too long. `cpu`: cores
-that the server and its children take, for each conversation. `memory`: MiB that the server's own process
-gives back when all have hung up, for each conversation; looked at in each of the first `--seconds`, since a
-conversation keeps 5 minutes of its sound, 4 MiB a minute. What models in it hold they hold before and after;
-where they move more than that it is `not measurable`. Models in other processes are left out: vLLM takes what
-it needs for all at its start. `callers`: cores that the callers take. On one machine they share the cores
-with the server, so what is measured is less than the machine could hold for others.
+`lag`: how much too long the naps of the server's event loop lasted, ten a second, to within the steps of its
+histogram in `/metrics`. `callers_lag`: the same of the callers, exactly; late packets beside a large one may
+be late callers. `cpu`: cores that the server and its children take, for each conversation.
+
+`memory`: MiB that the server's own process gives back when all have hung up, for each conversation; looked at
+in each of the first `--seconds`, since a conversation keeps 5 minutes of its sound, 4 MiB a minute. What
+models in it hold they hold before and after; where they move more than that it is `not measurable`. Models in
+other processes are left out: vLLM takes what it needs for all at its start. `callers`: cores that the callers
+take. On one machine they share the cores with the server, so what is measured is less than the machine could
+hold for others.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ import urllib.request
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +68,8 @@ GONE_LOOKS = 3
 END_SECONDS = 120.0
 LINE_BYTES = 2**24
 """What a process of callers tells at its end stands in one line; asyncio's limit is 64 KiB."""
-LATE_SECONDS = 0.04
-LAG_SECONDS = "0.02"
+LAGS = 200
+"""Naps that are kept, evenly from the shortest to the longest: three minutes have 1,800."""
 DOUBLE = 2.0
 UNANSWERED = 0.05
 TICK = os.sysconf("SC_CLK_TCK")
@@ -78,15 +82,19 @@ class Level:
 
     sessions: int
     counts: Counts = field(default_factory=Counts)
-    cpu: float = 0.0
-    """Cores, of the server."""
+    began: float = 0.0
+    """On the clock of all processes, when everybody talks."""
+    ended: float = float("inf")
+    """The callers are told to end."""
+    cpu: list[tuple[float, float]] = field(default_factory=list)
+    """Look by look: processor seconds of the server, and seconds of conversations."""
     callers_cpu: float = 0.0
     memory: list[float] = field(default_factory=list)
     """MiB of the server's own process, look by look."""
     memory_without: list[float] = field(default_factory=list)
     """The same when all have hung up."""
-    lag: tuple[float, float] = (0.0, 0.0)
-    """Naps that lasted too long, and all."""
+    lag: list[float] = field(default_factory=list)
+    """Of the server's event loop."""
 
     @property
     def p95(self) -> float:
@@ -108,6 +116,21 @@ class Level:
             least, most = (f"{look / self.sessions:.1f}" for look in (min(grown), max(grown)))
             return f"not measurable ({least} to {most})"
         return Share([(look, self.sessions) for look in grown], unit="MiB")
+
+    @property
+    def packets_late(self) -> list[tuple[float, float]]:
+        """Second by second, of all callers: packets that came late, and all."""
+        found: dict[int, tuple[float, float]] = {}
+        for second, late, count in self.counts.packets:
+            if self.began <= second < self.ended - 1:
+                before = found.get(second, (0.0, 0.0))
+                found[second] = before[0] + late, before[1] + count
+        return [found[second] for second in sorted(found)]
+
+    @property
+    def callers_lag(self) -> list[float]:
+        """Of the callers' event loops, while they talk."""
+        return evenly([late for at, late in self.counts.naps if self.began <= at < self.ended])
 
     def enough(self, questions: int) -> bool:
         """Whether so many have a time, or so few of twice as many that more would not help."""
@@ -163,16 +186,34 @@ def kilobytes(file: Path, name: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
-def naps(url: str) -> tuple[float, float]:
-    """Of the server's event loop so far: those that lasted too long, and all."""
+def naps(url: str) -> dict[float, float]:
+    """Of the server's event loop so far: how many were at most so much too long."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
         lines = response.read().decode().splitlines()
     found = {}
     for line in lines:
-        if line.startswith("local_voice_loop_lag_seconds_"):
-            name, _, value = line.rpartition(" ")
-            found[name.removeprefix("local_voice_loop_lag_seconds_")] = float(value)
-    return found["count"] - found[f'bucket{{le="{LAG_SECONDS}"}}'], found["count"]
+        if line.startswith("local_voice_loop_lag_seconds_bucket"):
+            name, _, count = line.rpartition(" ")
+            found[float(name.split('"')[1])] = float(count)
+    return found
+
+
+def lags(before: dict[float, float], after: dict[float, float]) -> list[float]:
+    """How much too long naps were, by two looks: evenly within a step, beyond the last as much as that."""
+    steps = [0.0, *sorted(after)]
+    counts = np.diff([0.0] + [after[step] - before[step] for step in steps[1:]])
+    found: list[float] = []
+    for count, (low, high) in zip(counts.astype(int).tolist(), pairwise(steps), strict=True):
+        wide = high - low if np.isfinite(high) else 0.0
+        found += [low + wide * (place + 0.5) / count for place in range(count)]
+    return evenly(found)
+
+
+def evenly(samples: Sequence[float]) -> list[float]:
+    """At most `LAGS` of them, evenly from the smallest to the largest."""
+    every = np.sort(np.asarray(samples, float))
+    kept = min(LAGS, len(every))
+    return [float(every[int((place + 0.5) * len(every) / kept)]) for place in range(kept)]
 
 
 async def callers(url: str, count: int, seconds: float) -> list[Process]:
@@ -214,22 +255,25 @@ async def measure(url: str, server: int, sessions: int, seconds: float, question
         await until_connected(level)
         await asyncio.sleep(SETTLED_SECONDS)
         theirs = [Path(f"/proc/{process.pid}") for process in working]
-        before, before_theirs = spent(server), sum(map(spent_by, theirs))
-        lag_before, began = naps(url), time.monotonic()
-        passed = 0.0
+        naps_before, callers_before = naps(url), sum(map(spent_by, theirs))
+        level.began, before = time.monotonic(), spent(server)
+        last, passed = level.began, 0.0
         while passed < seconds or (passed < most and not level.enough(questions)):
             await asyncio.sleep(LOOK_SECONDS)
-            passed = time.monotonic() - began
+            now, after = time.monotonic(), spent(server)
+            level.cpu.append((after - before, (now - last) * sessions))
+            last, before, passed = now, after, now - level.began
             if passed < seconds + LOOK_SECONDS:
                 level.memory.append(own_memory(server))
-        level.cpu = (spent(server) - before) / passed
-        level.callers_cpu = (sum(map(spent_by, theirs)) - before_theirs) / passed
-        lag_after = naps(url)
+        level.ended = last
+        level.callers_cpu = (sum(map(spent_by, theirs)) - callers_before) / passed
+        level.lag = lags(naps_before, naps(url))
         for process in working:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         async with asyncio.timeout(END_SECONDS):
-            await asyncio.gather(*listening)
+            # Also to their end: a signal to one that ends would take its exit status from asyncio.
+            await asyncio.gather(*listening, *(process.wait() for process in working))
     finally:
         for process in working:
             with contextlib.suppress(ProcessLookupError):
@@ -239,7 +283,6 @@ async def measure(url: str, server: int, sessions: int, seconds: float, question
     for _ in range(GONE_LOOKS):
         level.memory_without.append(own_memory(server))
         await asyncio.sleep(LOOK_SECONDS)
-    level.lag = (lag_after[0] - lag_before[0], lag_after[1] - lag_before[1])
     return level
 
 
@@ -268,16 +311,16 @@ def climb(
 def tell(report: Report, label: str, level: Level) -> None:
     """A row."""
     counts = level.counts
-    late = sum(moment > LATE_SECONDS for moment in counts.late)
     values: dict[str, Any] = {
         "voice_to_voice": Times(counts.seconds),
         **{
             why: share(getattr(counts, why), counts.questions)
             for why in ("no_reply", "too_early", "apologised")
         },
-        "packets_late": Share([(late, len(counts.late))]),
-        "lag": Share([(level.lag[0], level.lag[1])]),
-        "cpu": Share([(level.cpu, level.sessions)], unit="cores"),
+        "packets_late": Share(level.packets_late),
+        "lag": Times(level.lag),
+        "callers_lag": Times(level.callers_lag),
+        "cpu": Share(level.cpu, unit="cores"),
         "memory": level.memory_each,
         "callers": f"{level.callers_cpu:.2f}",
         "refused": f"{len(counts.refused)}, {counts.refused[0][:60]}" if counts.refused else "0",

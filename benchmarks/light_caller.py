@@ -47,6 +47,8 @@ REPLY_SECONDS = 15.0
 QUIET_SECONDS = 1.0
 RAMP_SECONDS = 0.15
 """Between two callers' beginnings."""
+LATE_SECONDS = 0.04
+"""A packet that comes later than so: 60 ms after the one before, not 20."""
 RENDERED = 2 * ASKED
 """Each question in two voices: one that always had the same voice would be as slow as that voice is. All
 five would take 6 s before each level, these take 2.4."""
@@ -72,10 +74,10 @@ class Counts:
     too_early: int = 0
     apologised: int = 0
     refused: list[str] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
-    """How much later than 20 ms after the one before each packet came."""
-    lag: list[float] = field(default_factory=list)
-    """Of the callers' own event loop."""
+    packets: list[tuple[int, int, int]] = field(default_factory=list)
+    """A second of the clock, and of one caller's packets in it those that came late, and all."""
+    naps: list[tuple[float, float]] = field(default_factory=list)
+    """When a nap of the callers' own event loop was over, and how much too late."""
 
     @property
     def questions(self) -> int:
@@ -196,6 +198,16 @@ class LightCaller(Caller):
             for (before, last, _), (now, stamp, _) in pairs
         ]
 
+    def packets(self) -> list[tuple[int, int, int]]:
+        """As in `Counts`. Seconds, since what makes one packet late makes its neighbours late as well."""
+        late: dict[int, int] = {}
+        every: dict[int, int] = {}
+        for (came, _, _), seconds in zip(self.came[1:], self.lateness(), strict=True):
+            second = int(came)
+            late[second] = late.get(second, 0) + (seconds > LATE_SECONDS)
+            every[second] = every.get(second, 0) + 1
+        return [(second, late[second], count) for second, count in every.items()]
+
 
 async def talk(url: str, questions: list[Question], wait: float, end: asyncio.Event) -> None:
     """One caller, to the last reply that it listens to."""
@@ -212,7 +224,7 @@ async def talk(url: str, questions: list[Question], wait: float, end: asyncio.Ev
                 counts = Counts()
                 counts.add(answer(caller, asked, said))
                 counts.tell()
-            Counts(late=caller.lateness()).tell()
+            Counts(packets=caller.packets()).tell()
     except (CallError, TimeoutError, OSError) as error:
         Counts(refused=[f"{type(error).__name__}: {error}"]).tell()
 
@@ -235,7 +247,7 @@ async def call(url: str, callers: int, seconds: float) -> None:
             sound = read_wav(path)
             questions.append(encode(Resampler(sound.sample_rate, RATE).process(sound.samples, last=True)))
     counts = Counts()
-    watching = asyncio.create_task(LoopLag(counts.lag.append).watch())
+    watching = asyncio.create_task(LoopLag(lambda late: counts.naps.append((loop.time(), late))).watch())
     loop.call_later(callers * RAMP_SECONDS + seconds, end.set)
     async with asyncio.TaskGroup() as group:
         for number in range(callers):

@@ -16,12 +16,13 @@ from av import AudioFrame
 from benchmarks import bench_turn, compare_peers
 from benchmarks import report as reports
 from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
-from benchmarks.bench_concurrency import Level, own_memory, tell
+from benchmarks.bench_concurrency import LAGS, Level, lags, own_memory, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
 from benchmarks.peers.systems import System
+from benchmarks.regression import compare
 from benchmarks.report import Report, Times
 from benchmarks.soak import Household, well
 from benchmarks.waterfall import draw
@@ -69,6 +70,9 @@ def test_a_reply_begins_with_the_first_of_two_voiced_packets():
     assert max(caller.lateness()) == pytest.approx(0.0)
     caller.came[4:] = [(time + 0.1, stamp, size) for time, stamp, size in caller.came[4:]]
     assert caller.lateness() == pytest.approx([0, 0, 0, 0.1, 0, 0, 0], abs=1e-9)
+    assert caller.packets() == [(0, 1, 7)]
+    caller.came = [(time + 0.9, stamp, size) for time, stamp, size in caller.came]
+    assert caller.packets() == [(0, 0, 3), (1, 1, 4)]
 
 
 def caption(text: str, when: float, role: str = "assistant", final: bool = True):
@@ -237,6 +241,40 @@ def test_memory_of_this_process_grows_by_what_it_holds():
     assert own_memory(os.getpid()) - before == pytest.approx(held.nbytes / 2**20, abs=4)
 
 
+def test_packets_and_naps_count_while_everybody_talks():
+    packets = [(4, 9, 9), (5, 1, 50), (6, 0, 50), (7, 9, 9), (5, 2, 51), (6, 1, 49)]
+    naps = [(4.0, 9.0), (5.0, 0.01), (6.5, 0.02), (7.9, 9.0)]
+    level = Level(2, Counts(packets=packets, naps=naps), began=4.9, ended=7.5)
+    assert level.packets_late == [(3, 101), (1, 99)]
+    assert level.callers_lag == [0.01, 0.02]
+
+
+def test_the_lag_of_the_loop_is_true_to_the_steps_of_its_histogram():
+    before = {0.001: 10.0, 0.002: 10.0, 0.1: 11.0, float("inf"): 11.0}
+    after = {0.001: 10.0, 0.002: 12.0, 0.1: 13.0, float("inf"): 14.0}
+    assert lags(before, after) == pytest.approx([0.00125, 0.00175, 0.1])
+    assert lags(after, after) == []
+    many = lags({0.1: 0.0, float("inf"): 0.0}, {0.1: 2000.0, float("inf"): 2000.0})
+    assert len(many) == LAGS
+    assert np.percentile(many, 95) == pytest.approx(0.095, abs=0.001)
+
+
+def test_regression_judges_what_a_conversation_costs():
+    def result(much: float) -> dict:
+        packets = [(second, round(much * (second % 3)), 50) for second in range(20)]
+        naps = [(second + 0.5, 0.01 * much) for second in range(20)]
+        level = Level(1, Counts(packets=packets, naps=naps), began=0.0, ended=20.0, lag=[0.01 * much] * 20)
+        level.cpu = [(0.1 * much + 0.001 * second, 1.0) for second in range(20)]
+        level.memory, level.memory_without = [50 + 5 * much + 0.1 * look for look in range(20)], [50.0]
+        report = Report("bench_concurrency", {})
+        tell(report, "scripted", level)
+        return json.loads(json.dumps(report.content()))
+
+    found = {finding.what: finding.verdict for finding in compare(result(1.0), result(4.0))}
+    judged = ("packets_late", "lag p50", "lag p90", "callers_lag p50", "cpu", "memory")
+    assert {name: found[f"scripted, 1: {name}"] for name in judged} == dict.fromkeys(judged, "worse")
+
+
 def test_what_callers_tell_line_by_line_adds_up(capsys):
     for found in (Counts(connected=1), Counts(seconds=[0.5]), Counts(no_reply=1), Counts(seconds=[0.6])):
         found.tell()
@@ -325,7 +363,7 @@ def run(script: str, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("script", "measured"),
     [
-        ("bench_concurrency", {"voice_to_voice", "no_reply", "packets_late", "lag", "cpu"}),
+        ("bench_concurrency", {"voice_to_voice", "no_reply", "packets_late", "lag", "callers_lag", "cpu"}),
         ("bench_barge_in", {"stop", "quiet", "duck", "answer", "went_on"}),
         ("chaos", {"told", "before", "after", "voice_to_voice", "no_reply"}),
     ],
