@@ -9,7 +9,7 @@ usage() {
     cat <<'END'
 Usage: benchmarks/run_all.sh [--quick] [--no-setup] [--peers] [--out FOLDER] [NAME...]
 
-36 minutes on two cores. On a machine with a GPU it asks less (20 turns, not 40, at most 4 levels of concurrency,
+46 minutes on two cores. On a machine with a GPU it asks less (20 turns, not 40, at most 4 levels of concurrency,
 not 10); what that takes is not measured, some 13 minutes are reckoned. Nothing else should be at work meanwhile.
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
