@@ -222,7 +222,7 @@ async def callers(url: str, count: int, seconds: float) -> list[Process]:
     while count > 0:
         some = min(count, CALLERS_A_PROCESS)
         command = [sys.executable, "-m", "benchmarks.light_caller", url, "--callers", str(some)]
-        command += ["--seconds", str(seconds)]
+        command += ["--seconds", str(seconds), "--seed", str(count)]
         found.append(await asyncio.create_subprocess_exec(*command, stdout=PIPE, limit=LINE_BYTES))
         count -= some
     return found

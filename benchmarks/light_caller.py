@@ -264,8 +264,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--callers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--seed", type=int, default=0, help="which questions are asked when")
     chosen = parser.parse_args()
-    random.seed(chosen.callers)
+    random.seed(chosen.seed)
     asyncio.run(call(chosen.url, chosen.callers, chosen.seconds))
 
 
