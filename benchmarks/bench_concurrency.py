@@ -23,10 +23,11 @@ be late callers. `cpu`: cores that the server and its children take, for each co
 
 `memory`: MiB that the server's own process gives back when all have hung up, for each conversation; looked at
 in each of the first `--seconds`, since a conversation keeps 5 minutes of its sound, 4 MiB a minute. What
-models in it hold they hold before and after; where they move more than that it is `not measurable`. Models in
-other processes are left out: vLLM takes what it needs for all at its start. `callers`: cores that the callers
-take. On one machine they share the cores with the server, so what is measured is less than the machine could
-hold for others.
+models in it hold they hold before and after; where they move more than that it is `not measurable`. What
+their passes leave until somebody hangs up is in it, 24 MiB for one conversation as for four: so compare it
+with that of as many. Models in other processes are left out: vLLM takes what it needs for all at its start.
+`callers`: cores that the callers take. On one machine they share the cores with the server, so what is
+measured is less than the machine could hold for others.
 """
 
 from __future__ import annotations
