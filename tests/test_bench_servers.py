@@ -21,6 +21,8 @@ from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
 from benchmarks.compare_peers import Turn, kept, row
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
+from benchmarks.peers import systems
+from benchmarks.peers.environments import PeerError
 from benchmarks.peers.systems import System
 from benchmarks.regression import compare
 from benchmarks.report import Report, Times
@@ -350,6 +352,35 @@ def test_each_system_keeps_what_else_was_at_work_before_it(monkeypatch):
     report = Report("compare_peers", {})
     report.row("one", **rows["one"])
     assert kept(json.loads(json.dumps(report.content())), report)["one"]["busy_before"] == 0.05
+
+
+def test_the_log_of_a_language_model_that_does_not_start_says_why(monkeypatch, tmp_path):
+    found = {}
+
+    @contextmanager
+    def running(command, ready, log, environment):
+        found.update(environment)
+        raise PeerError("no memory")
+        yield
+
+    class Builder:
+        def __init__(self, *_):
+            pass
+
+        def _arguments(self):
+            return {"additional_config": {}, "distributed_executor_backend": ""}
+
+    class Store:
+        def path(self, name):
+            return Path(name)
+
+    monkeypatch.setattr(systems, "running", running)
+    monkeypatch.setattr(systems, "VllmBuilder", Builder)
+    monkeypatch.setattr(systems, "ModelStore", Store)
+    settings = reports.settings(Namespace(set=[]))
+    with pytest.raises(PeerError, match="no memory"), systems.language_model(settings, tmp_path):
+        pass
+    assert found["VLLM_CONFIGURE_LOGGING"] == "1"
 
 
 def run(script: str, *arguments: str) -> str:

@@ -159,7 +159,8 @@ def language_model(settings: Settings, logs: Path) -> Iterator[str]:
             command.append(f"--{name.replace('_', '-')}")
         elif value is not False:
             command += [f"--{name.replace('_', '-')}", str(value)]
-    environment = OFFLINE | ON_THIS_MACHINE | HABITS
+    # Its log is all that tells why it didn't start; where logging is ours, it has none of vLLM's lines.
+    environment = OFFLINE | ON_THIS_MACHINE | HABITS | {"VLLM_CONFIGURE_LOGGING": "1"}
     if settings.profile == "cpu":
         environment = environment | {"VLLM_CPU_OMP_THREADS_BIND": llm.threads}
     url = f"http://127.0.0.1:{port}"
