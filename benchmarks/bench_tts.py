@@ -1,11 +1,13 @@
-"""How soon and how fast Piper speaks, by length of the clause, beside Piper as it comes.
+"""How soon and how fast Piper speaks, by length of the clause, beside Piper's own way to speak it.
 
     python -m benchmarks.bench_tts [--repeats 20] [--set tts.threads=1]
 
 `ours`: the encoder once, then the rest in growing pieces. `whole`: Piper's own `PiperVoice.synthesize`,
-the whole clause in one pass, on as many threads. They take turns, clause by clause. `first sound` is from
-the call to the first piece (for `whole` that is all of it), `real time factor` seconds of work for a second
-of sound. Ours is shorter: the quiet around a clause is cut off, and the pause put in its place not counted.
+the whole clause in one pass, in an ONNX session with the options of ours: on as many threads, which don't
+spin while they wait (those of `PiperVoice.load` do, one for each core, and would slow ours down too). They
+take turns, clause by clause. `first sound` is from the call to the first piece (for `whole` that is all of
+it), `real time factor` seconds of work for a second of sound. Ours is shorter: the quiet around a clause is
+cut off, and the pause put in its place not counted.
 
 `joins`: our pieces beside the same frames made into sound in one go, so with the same noise. `difference` is
 the greatest difference between the two near a join (6 frames to either side), as a part of full scale;
@@ -16,16 +18,13 @@ the clause's own largest step from one sample to the next: a click would be abov
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from piper.config import PiperConfig
 from piper.voice import PiperVoice
 
 from benchmarks import report as reports
+from benchmarks.piper_voice import piper_voice
 from benchmarks.report import Report, Times
 from local_voice.audio import Samples
 from local_voice.engines.piper import EDGE_SECONDS, Piper
@@ -46,16 +45,6 @@ CLAUSES = (
     "The capital of France is Paris, which lies on the river Seine, and it has been the most important city "
     "of the country for many centuries.",
 )
-
-
-def as_it_comes(path: Path, threads: int) -> PiperVoice:
-    """Piper's own voice on as many threads as ours."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    config = json.loads(path.with_name(path.name + ".json").read_text())
-    return PiperVoice(session=session, config=PiperConfig.from_dict(config))
 
 
 async def ours(piper: Piper, clause: Clause, pause: float) -> tuple[float, float, float]:
@@ -138,7 +127,7 @@ async def main() -> None:
     began = time.perf_counter()
     async with Piper(path, tts) as piper:
         report.row("loaded and warm", start=Times([time.perf_counter() - began]))
-        voice = as_it_comes(path, tts.threads)
+        voice = piper_voice(path, tts.threads)
         whole(voice, Clause(say("Hello."), ends_sentence=True))
         await measure(report, piper, voice, tts, 1 if chosen.quick else chosen.repeats)
     report.finish(chosen.json, chosen.plot)

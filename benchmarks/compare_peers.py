@@ -6,20 +6,20 @@ One after the other each system is started, called over its own WebRTC endpoint 
 the same spoken questions (flite's and espeak-ng's voices) and stopped. `voice_to_voice`: from the caller's
 last voiced sample to the first audible sample of the reply, both on the caller's clock, without the caller's
 own jitter buffer. A call begins with 5 s of silence, a question comes 2 s after the last reply's end, and the
-first turn of each of the two calls is reported apart. `no_reply`: nothing audible within 30 s. `too_early`:
+first turn of each of the two calls is reported apart. `no_reply`: nothing audible within 90 s. `too_early`:
 something was audible before the question was over; such a turn has no time. Nor has one for which ours
 `apologised`; what peers say is not looked at. `busy_before`: cores at work in the 5 s before the system was
 started, for somebody else: where they differ, so did the machine.
 
-The same for all: Whisper's, Piper's and Smart Turn's files, arithmetic, threads, the language model in vLLM
-with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers, without what
-we changed inside vLLM; ours runs it in its own process (`local-voice`) and, in a row of its own, on that
-server too. The peers' other settings are
-those that their documentation advises and their generators write. What differs is told in the column
-`differs`. Peers are installed into virtual environments in the cache folder, at the first run, from the
-files in `benchmarks/peers/`; one that can't be installed or started is named with its own words, and left
-out. `--add-to` keeps the rows that FILE has of systems not measured now, if it was the same machine, the same
-models and the same questions: the comparison may be taken in parts.
+The same for all: Whisper's and Piper's files, arithmetic and threads (as many, and Piper's don't spin), Smart
+Turn's file on one thread, of which Pipecat brings a copy of its own (in 1.14.0 the same), the language model
+in vLLM with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers,
+without what we changed inside vLLM; ours runs it in its own process (`local-voice`) and, in a row of its own,
+on that server too. The peers' other settings are those that their documentation advises and their generators
+write. What differs is told in the column `differs`. Peers are installed into virtual environments in the
+cache folder, at the first run, from the files in `benchmarks/peers/`; one that can't be installed or started
+is named with its own words, and left out. `--add-to` keeps the rows that FILE has of systems not measured
+now, if it was the same machine, the same models and the same questions: the comparison may be taken in parts.
 """
 
 from __future__ import annotations

@@ -383,6 +383,28 @@ def test_the_log_of_a_language_model_that_does_not_start_says_why(monkeypatch, t
     assert found["VLLM_CONFIGURE_LOGGING"] == "1"
 
 
+def test_a_peers_voice_has_the_threads_of_ours_and_none_that_spins(monkeypatch, tmp_path):
+    from benchmarks import piper_voice
+
+    made = []
+    monkeypatch.setattr(piper_voice, "cpu_session", lambda model, threads: made.append((model, threads)))
+    path = tmp_path / "voice.onnx"
+    (tmp_path / "voice.onnx.json").write_text(
+        json.dumps(
+            {
+                "num_symbols": 1,
+                "num_speakers": 1,
+                "audio": {"sample_rate": 22_050},
+                "espeak": {"voice": "en-us"},
+                "phoneme_id_map": {},
+                "inference": {},
+            }
+        )
+    )
+    assert piper_voice.piper_voice(path, 2).config.sample_rate == 22_050
+    assert made == [(path, 2)]
+
+
 def run(script: str, *arguments: str) -> str:
     command = [sys.executable, "-m", f"benchmarks.{script}", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)

@@ -4,13 +4,14 @@ Runs in Pipecat's virtual environment (`compare_peers.py` makes it and starts th
 strategies and the defaults are those of `pipecat init` and of docs.pipecat.ai: Silero with `stop_secs` 0.2,
 Smart Turn v3.2 deciding the end, a segment's transcript that ends the wait, sentences to the voice as the
 model writes them. Piper has no input by the word, so Pipecat hands it sentences. What differs from the
-generated file: the models, no greeting, and metrics off.
+generated file: the models, the threads of Piper's, no greeting, and metrics off.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -24,11 +25,21 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.runner.types import RunnerArguments
 from pipecat.runner.utils import create_transport
 from pipecat.services.openai.llm import OpenAILLMService
-from pipecat.services.piper.tts import PiperTTSService
+from pipecat.services.piper.tts import PiperTTSService, PiperVoice
 from pipecat.services.whisper.stt import WhisperSTTService
 from pipecat.transcriptions.language import Language
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
+
+from benchmarks.piper_voice import piper_voice
+
+
+def load_like_ours(path: Path, **_: Any) -> PiperVoice:
+    """In the place of `PiperVoice.load`, for which the service has no setting of threads."""
+    return piper_voice(path, int(os.environ["PEER_TTS_THREADS"]))
+
+
+PiperVoice.load = staticmethod(load_like_ours)
 
 
 async def bot(runner_args: RunnerArguments) -> None:

@@ -1,7 +1,7 @@
 """The systems that are compared, each as a context: while it is open, a caller can be made.
 
-All get the same files: Whisper, Piper's voice, Smart Turn, and the language model, which the peers reach over
-vLLM's own server with the arguments that ours runs in its own process.
+All get the same files: Whisper, Piper's voice, Smart Turn (Pipecat brings its own copy), and the language
+model, which the peers reach over vLLM's own server with the arguments that ours runs in its own process.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from local_voice.settings import Settings
 READY_SECONDS = 300.0
 STOP_SECONDS = 30.0
 LANGUAGE_MODEL = "language-model"
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 MakeCaller = Callable[[], Caller]
 
@@ -219,6 +218,7 @@ def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
             "PEER_COMPUTE": settings.stt.compute_type,
             "PEER_WHISPER": str(store.path(settings.stt.model)),
             "PEER_VOICE": str(store.path(settings.tts.model)),
+            "PEER_TTS_THREADS": str(settings.tts.threads),
             "PEER_LLM_URL": url,
             "PEER_LLM": LANGUAGE_MODEL,
             "PEER_PROMPT": settings.llm.system_prompt,
@@ -227,8 +227,8 @@ def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
             "OMP_NUM_THREADS": str(settings.stt.threads),
             **cuda_libraries(),
         }
-        command = [str(PIPECAT.python), str(HERE / "pipecat_bot.py"), "-t", "webrtc", "--host", "127.0.0.1"]
-        command += ["--port", str(port)]
+        command = [str(PIPECAT.python), "-m", "benchmarks.peers.pipecat_bot", "-t", "webrtc"]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
         here = f"http://127.0.0.1:{port}"
         with running(command, f"{here}/openapi.json", logs / "pipecat.log", environment):
             yield lambda: Caller(f"{here}/api", channel=False)
@@ -247,7 +247,8 @@ def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
         **OFFLINE,
         **cuda_libraries(),
     }
-    speaking = [str(SPEECH_TO_SPEECH.python), str(HERE / "piper_speech.py"), str(voice), str(voice_port)]
+    speaking = [str(SPEECH_TO_SPEECH.python), "-m", "benchmarks.peers.piper_speech", str(voice)]
+    speaking += [str(voice_port), str(settings.tts.threads)]
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(language_model(settings, logs))
         ready = f"http://127.0.0.1:{voice_port}/openapi.json"
