@@ -13,13 +13,14 @@ started, for somebody else: where they differ, so did the machine.
 
 The same for all: Whisper's and Piper's files, arithmetic and threads (as many, and Piper's don't spin), Smart
 Turn's file on one thread, of which Pipecat brings a copy of its own (in 1.14.0 the same), the language model
-in vLLM with the same arguments, its prompt and temperature. vLLM's own server, warm, serves the peers,
-without what we changed inside vLLM; ours runs it in its own process (`local-voice`) and, in a row of its own,
-on that server too. The peers' other settings are those that their documentation advises and their generators
-write. What differs is told in the column `differs`. Peers are installed into virtual environments in the
-cache folder, at the first run, from the files in `benchmarks/peers/`; one that can't be installed or started
-is named with its own words, and left out. `--add-to` keeps the rows that FILE has of systems not measured
-now, if it was the same machine, the same models and the same questions: the comparison may be taken in parts.
+in vLLM with the same arguments, its prompt and temperature; and what `--set` says. vLLM's own server, warm,
+serves the peers, without what we changed inside vLLM; ours runs it in its own process (`local-voice`) and, in
+a row of its own, on that server too. The peers' other settings are those that their documentation advises and
+their generators write. What differs is told in the column `differs`. Peers are installed into virtual
+environments in the cache folder, at the first run, from the files in `benchmarks/peers/`; one that can't be
+installed or started is named with its own words, and left out. `--add-to` keeps the rows that FILE has of
+systems not measured now, if it was the same machine, the same models and the same questions: the comparison
+may be taken in parts.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from benchmarks import report as reports
 from benchmarks.answers import Answer, ask, outcomes, times
 from benchmarks.bench_turn import ASKED, VOICES, speak
 from benchmarks.peers.environments import PeerError
-from benchmarks.peers.systems import SYSTEMS, MakeCaller
+from benchmarks.peers.systems import SYSTEMS, MakeCaller, Setup
 from benchmarks.report import Report, Share, Times
 from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import AUDIBLE, RATE, Caller
@@ -149,7 +150,7 @@ def compare(
                     told = system.environment.versions()
                     versions = ", ".join(f"{package} {number}" for package, number in told.items())
                 busy = round(reports.busy_cores(reports.BUSY_SECONDS), 2)
-                with system.open(settings, logs) as make:
+                with system.open(Setup(settings, reports.flags_of(chosen), logs)) as make:
                     turns = asyncio.run(measure(make, questions, out))
             except PeerError as error:
                 rows[name] = {"not_measured": str(error)}
@@ -175,6 +176,7 @@ def main() -> None:
         "temperature": settings.llm.temperature,
         "max_tokens": settings.llm.max_tokens,
         "system_prompt": settings.llm.system_prompt,
+        **dict(pair.split("=", 1) for pair in chosen.set),
     }
     models = [settings.stt.model, settings.llm.model, settings.tts.model, settings.turn.model]
     report = Report("compare_peers: voice to voice, ours and others", about, models)

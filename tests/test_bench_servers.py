@@ -23,7 +23,7 @@ from benchmarks.compare_peers import Turn, kept, row
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
 from benchmarks.peers import systems
 from benchmarks.peers.environments import PeerError
-from benchmarks.peers.systems import System
+from benchmarks.peers.systems import SYSTEMS, Setup, System
 from benchmarks.regression import compare
 from benchmarks.report import Report, Times
 from benchmarks.soak import Household, well
@@ -336,7 +336,7 @@ def test_a_comparison_is_added_to_only_where_all_was_the_same():
 
 def test_each_system_keeps_what_else_was_at_work_before_it(monkeypatch):
     @contextmanager
-    def opened(settings, logs):
+    def opened(setup):
         yield None
 
     async def measured(make, questions, out):
@@ -347,7 +347,7 @@ def test_each_system_keeps_what_else_was_at_work_before_it(monkeypatch):
     monkeypatch.setattr(compare_peers, "SYSTEMS", dict.fromkeys(("one", "other"), System(opened, None, "")))
     monkeypatch.setattr(compare_peers, "measure", measured)
     rows: dict = {}
-    compare_peers.compare(None, Namespace(only=None, out=None), [], rows)
+    compare_peers.compare(None, Namespace(only=None, out=None, set=[]), [], rows)
     assert {name: line["busy_before"] for name, line in rows.items()} == {"one": 0.05, "other": 1.9}
     report = Report("compare_peers", {})
     report.row("one", **rows["one"])
@@ -403,6 +403,38 @@ def test_a_peers_voice_has_the_threads_of_ours_and_none_that_spins(monkeypatch, 
     )
     assert piper_voice.piper_voice(path, 2).config.sample_rate == 22_050
     assert made == [(path, 2)]
+
+
+def test_what_is_set_reaches_both_of_our_servers_and_a_peer(monkeypatch, tmp_path):
+    commands: list[tuple[list[str], dict]] = []
+
+    @contextmanager
+    def running(command, ready, log, environment=None):
+        commands.append((command, environment or {}))
+        yield
+
+    @contextmanager
+    def language_model(settings, logs):
+        yield "http://127.0.0.1:1/v1"
+
+    class Store:
+        def path(self, name):
+            return Path(name)
+
+    monkeypatch.setattr(systems, "running", running)
+    monkeypatch.setattr(systems, "language_model", language_model)
+    monkeypatch.setattr(systems, "ModelStore", Store)
+    chosen = Namespace(set=["stt.threads=3", "tts.threads=4"])
+    setup = Setup(reports.settings(chosen), reports.flags_of(chosen), tmp_path)
+    for name in ("local-voice", "local-voice, vLLM's server", "Pipecat", "speech-to-speech"):
+        with SYSTEMS[name].open(setup):
+            pass
+    (ours, _), (behind_a_url, _), (_, pipecat), (piper, _), (_, peer) = commands
+    for command in (ours, behind_a_url):
+        assert " ".join(command).find("--stt.threads 3 --tts.threads 4") >= 0
+    assert "http://127.0.0.1:1/v1" in behind_a_url
+    assert (pipecat["OMP_NUM_THREADS"], pipecat["PEER_TTS_THREADS"]) == ("3", "4")
+    assert (peer["OMP_NUM_THREADS"], piper[-1]) == ("3", "4")
 
 
 def run(script: str, *arguments: str) -> str:

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +39,21 @@ MakeCaller = Callable[[], Caller]
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What every system is started with."""
+
+    settings: Settings
+    flags: Sequence[str]
+    """What of them is asked for with `--set`, as flags of our server."""
+    logs: Path
+    """A folder for logs."""
+
+
+@dataclass(frozen=True)
 class System:
     """One of those compared."""
 
-    open: Callable[[Settings, Path], contextlib.AbstractContextManager[MakeCaller]]
-    """Takes settings and a folder for logs."""
+    open: Callable[[Setup], contextlib.AbstractContextManager[MakeCaller]]
     environment: Environment | None
     """None: the one that runs this."""
     differs: str
@@ -188,31 +198,29 @@ def _browser(url: str) -> Caller:
 
 
 @contextlib.contextmanager
-def ours(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
+def ours(setup: Setup) -> Iterator[MakeCaller]:
     """`local-voice serve`."""
     port = free_port()
-    flags = ["--stt.model", settings.stt.model, "--tts.model", settings.tts.model]
-    flags += ["--llm.model", settings.llm.model, "serve", "--port", str(port)]
-    with _server(flags, logs / "local-voice.log"):
+    flags = [*setup.flags, "serve", "--port", str(port)]
+    with _server(flags, setup.logs / "local-voice.log"):
         yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
 @contextlib.contextmanager
-def ours_behind_a_url(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
+def ours_behind_a_url(setup: Setup) -> Iterator[MakeCaller]:
     """`local-voice serve` with the language model where the peers have it."""
     port = free_port()
-    with language_model(settings, logs) as url:
-        flags = ["--stt.model", settings.stt.model, "--tts.model", settings.tts.model]
-        flags += ["--llm.url", url, "serve", "--port", str(port)]
-        with _server(flags, logs / "local-voice-url.log"):
+    with language_model(setup.settings, setup.logs) as url:
+        flags = [*setup.flags, "--llm.url", url, "serve", "--port", str(port)]
+        with _server(flags, setup.logs / "local-voice.log"):
             yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
 @contextlib.contextmanager
-def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
+def pipecat(setup: Setup) -> Iterator[MakeCaller]:
     """Pipecat's own development server with `pipecat_bot.py`."""
-    store, port = ModelStore(), free_port()
-    with language_model(settings, logs) as url:
+    settings, store, port = setup.settings, ModelStore(), free_port()
+    with language_model(settings, setup.logs) as url:
         environment = {
             "PEER_DEVICE": settings.stt.device,
             "PEER_COMPUTE": settings.stt.compute_type,
@@ -230,14 +238,14 @@ def pipecat(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
         command = [str(PIPECAT.python), "-m", "benchmarks.peers.pipecat_bot", "-t", "webrtc"]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         here = f"http://127.0.0.1:{port}"
-        with running(command, f"{here}/openapi.json", logs / "pipecat.log", environment):
+        with running(command, f"{here}/openapi.json", setup.logs / "pipecat.log", environment):
             yield lambda: Caller(f"{here}/api", channel=False)
 
 
 @contextlib.contextmanager
-def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
+def speech_to_speech(setup: Setup) -> Iterator[MakeCaller]:
     """`speech-to-speech serve`, its voice behind `piper_speech.py`."""
-    store, port, voice_port = ModelStore(), free_port(), free_port()
+    settings, store, port, voice_port = setup.settings, ModelStore(), free_port(), free_port()
     voice = store.path(settings.tts.model)
     environment = {
         "NLTK_DATA": str(SPEECH_TO_SPEECH.folder / "nltk_data"),
@@ -250,9 +258,9 @@ def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
     speaking = [str(SPEECH_TO_SPEECH.python), "-m", "benchmarks.peers.piper_speech", str(voice)]
     speaking += [str(voice_port), str(settings.tts.threads)]
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(language_model(settings, logs))
+        url = stack.enter_context(language_model(settings, setup.logs))
         ready = f"http://127.0.0.1:{voice_port}/openapi.json"
-        stack.enter_context(running(speaking, ready, logs / "piper.log", environment))
+        stack.enter_context(running(speaking, ready, setup.logs / "piper.log", environment))
         flags = {
             "host": "127.0.0.1",
             "port": port,
@@ -279,7 +287,7 @@ def speech_to_speech(settings: Settings, logs: Path) -> Iterator[MakeCaller]:
         # They are for the eye, made by whole passes of Whisper that the final one would wait for.
         command += ["--no_enable_live_transcription"]
         here = f"http://127.0.0.1:{port}"
-        log = logs / "speech-to-speech.log"
+        log = setup.logs / "speech-to-speech.log"
         stack.enter_context(running(command, f"{here}/openapi.json", log, environment))
         yield lambda: SdpCaller(f"{here}/v1/realtime/calls", channel=False)
 
