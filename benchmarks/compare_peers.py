@@ -89,12 +89,15 @@ async def measure(make: MakeCaller, questions: Sequence[AudioChunk], out: Path |
 
 
 def rendered(count: int) -> list[AudioChunk]:
-    """`count` spoken questions and one more for each call, at one loudness: peers have a threshold for it."""
+    """`count` spoken questions and one more for each call, at one loudness: peers have a threshold for it.
+
+    The first 50 differ.
+    """
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count + CALLS):
             path = Path(folder) / "question.wav"
-            speak(QUESTIONS[number % ASKED], VOICES[number % len(VOICES)], path)
+            speak(QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)], path)
             sound = read_wav(path)
             loud = np.sqrt(np.mean(np.square(sound.samples[np.abs(sound.samples) > AUDIBLE])))
             samples = np.clip(sound.samples * (0.12 / loud), -0.99, 0.99).astype(np.float32)

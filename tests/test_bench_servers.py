@@ -19,7 +19,7 @@ from benchmarks.answers import Answer, answer, answered, outcomes, times, unansw
 from benchmarks.bench_concurrency import LAGS, Level, lags, own_memory, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
-from benchmarks.compare_peers import Turn, kept, row
+from benchmarks.compare_peers import Turn, kept, rendered, row
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
 from benchmarks.peers import systems
 from benchmarks.peers.environments import PeerError
@@ -435,6 +435,20 @@ def test_what_is_set_reaches_both_of_our_servers_and_a_peer(monkeypatch, tmp_pat
     assert "http://127.0.0.1:1/v1" in behind_a_url
     assert (pipecat["OMP_NUM_THREADS"], pipecat["PEER_TTS_THREADS"]) == ("3", "4")
     assert (peer["OMP_NUM_THREADS"], piper[-1]) == ("3", "4")
+
+
+def test_no_question_comes_twice_in_the_same_voice(monkeypatch):
+    asked = []
+
+    def speak(text, voice, path):
+        asked.append((text, voice))
+        path.write_bytes(b"")
+
+    sound = compare_peers.AudioChunk(tone(0.1), 48_000, 0)
+    monkeypatch.setattr(compare_peers, "speak", speak)
+    monkeypatch.setattr(compare_peers, "read_wav", lambda path: sound)
+    rendered(48)  # and one for each call
+    assert len(set(asked)) == 50
 
 
 def run(script: str, *arguments: str) -> str:
