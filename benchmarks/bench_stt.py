@@ -24,14 +24,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 from faster_whisper import WhisperModel
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from benchmarks import report as reports
 from benchmarks.report import Report, Share, Times
 from benchmarks.sounds import Spoken, noises, people, questions, worse
+from benchmarks.words import word_errors
 from local_voice.audio import SPEECH_RATE, Rechunker, Samples, Tape, level, silence
 from local_voice.endpointing import Endpointer, SpeechPaused, SpeechStarted
 from local_voice.engines.silero_vad import WINDOW, SileroVad
@@ -46,7 +45,6 @@ PEERS: dict[str, dict[str, Any]] = {
     "faster-whisper greedy": {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False},
     "faster-whisper": {},
 }
-normalise = EnglishTextNormalizer()
 
 
 class Watched(Whisper):
@@ -172,10 +170,7 @@ async def hear_speech(
         if whisper is not None:
             again.append((float(len(whisper.passes) > 1), 1.0))
             cost += [sum(whisper.passes[1:])] if len(whisper.passes) > 1 else []
-        found = jiwer.process_words(normalise(said), normalise(text))
-        errors.append(
-            (found.substitutions + found.deletions + found.insertions, len(normalise(said).split()))
-        )
+        errors.append(word_errors(said, text))
         loops.append((float(looped(text, said)), 1.0))
     report.row(
         f"{label} ({len(speech)})",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -19,16 +20,17 @@ from benchmarks.answers import Answer, answer, answered, outcomes, times, unansw
 from benchmarks.bench_concurrency import LAGS, Level, lags, own_memory, tell
 from benchmarks.bench_turn import Turn as BenchTurn
 from benchmarks.bench_turn import fill
-from benchmarks.compare_peers import Turn, kept, rendered, row
+from benchmarks.compare_peers import Question, Turn, kept, rendered, row, slower
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode, spoken
 from benchmarks.peers import systems
 from benchmarks.peers.environments import PeerError
-from benchmarks.peers.systems import SYSTEMS, Setup, System
+from benchmarks.peers.systems import SYSTEMS, Setup
 from benchmarks.regression import compare
 from benchmarks.report import Report, Times
 from benchmarks.soak import Household, well
 from benchmarks.waterfall import draw
 from benchmarks.webrtc_client import Caller, Frame
+from benchmarks.words import captioned, word_errors
 from local_voice.sentences import APOLOGIES
 from local_voice.transports.inside_aiortc import SpeechEncoder
 
@@ -77,8 +79,8 @@ def test_a_reply_begins_with_the_first_of_two_voiced_packets():
     assert caller.packets() == [(0, 0, 3), (1, 1, 4)]
 
 
-def caption(text: str, when: float, role: str = "assistant", final: bool = True):
-    return when, {"type": "caption", "role": role, "text": text, "final": final}
+def caption(text: str, when: float, role: str = "assistant", final: bool = True, turn: int = 1):
+    return when, {"type": "caption", "role": role, "turn": turn, "text": text, "final": final}
 
 
 def listener(*heard: tuple[float, float], events=()) -> Caller:
@@ -310,99 +312,177 @@ def test_an_empty_result_has_no_waterfall(tmp_path):
         draw(Report("bench_turn", {}).content(), tmp_path / "turn.png")
 
 
+def peers_turn(answer: Answer, first: bool = False, heard: str = "Why is the sea salty?") -> Turn:
+    return Turn(answer, first, "Why is the sea salty?", heard)
+
+
 def test_turns_of_a_peer_are_counted_and_none_is_dropped():
     turns = [
-        Turn(Answer(2.0), True),
-        Turn(Answer(1.0), False),
-        Turn(Answer(None, early=True), False),
-        Turn(Answer(None), False),
+        peers_turn(Answer(2.0), first=True),
+        peers_turn(Answer(1.0), heard="why is the sea salt"),
+        peers_turn(Answer(None, early=True), heard="Why is"),
+        peers_turn(Answer(None), heard=""),
     ]
     told = row(turns)
     assert (told["voice_to_voice"].samples, told["first_turn"].samples) == ([1.0], [2.0])
     assert (told["no_reply"].value, told["too_early"].value) == (0.25, 0.25)
+    assert told["wer"].samples == [(0, 5), (1, 5), (3, 5), (5, 5)]
+    # Without a word anywhere it is the log that tells none; nobody's recogniser errs in 100 %.
+    assert row([peers_turn(Answer(1.0), heard="")])["wer"] == "it tells no words"
+
+
+def test_word_errors_are_those_that_a_reader_would_count():
+    assert word_errors("What color is the sky?", "what COLOUR is the sky") == (0, 5)
+    assert word_errors("What color is the sky?", "what color was in the sky") == (2, 5)
+
+
+def test_what_ours_heard_is_the_newest_caption_of_each_turn():
+    events = [
+        caption("What is", 1.0, "user", final=False),
+        caption("What is", 1.5, "user"),
+        caption("What is the capital?", 2.0, "user"),
+        caption("Paris.", 3.0),
+        caption("Of France.", 4.0, "user", turn=2),
+        (5.0, {"type": "state", "state": "listening"}),
+    ]
+    assert captioned(events) == "What is the capital? Of France."
+
+
+PIPECAT_LOG = """\
+2026-11-22 08:12:53 | DEBUG    | pipecat.audio.turn:analyze:167 - End of Turn result: EndOfTurnState.COMPLETE
+2026-11-22 08:12:54 | DEBUG    | pipecat.services.whisper.stt:run_stt:461 - Transcription: [ Who wrote ]
+2026-11-22 08:12:55 | DEBUG    | pipecat.services.whisper.stt:run_stt:461 - Transcription: [ Romeo? ]
+2026-11-22 08:12:56 | DEBUG    | pipecat.services.piper.tts:run_tts:191 - Piper#0: Finished TTS [No.]
+"""
+SPEECH_TO_SPEECH_LOG = """\
+[pipeline 0] speech_to_speech.VAD.vad_handler - INFO - Speech soft-ended (segment=9ms, turn=turn_3 rev=0)
+USER: Who wrote
+[pipeline 0] speech_to_speech.STT.notifier - INFO - Transcription completed (language=en): Who wrote
+[pipeline 0] speech_to_speech.VAD.vad_handler - INFO - Speech soft-ended (segment=9ms, turn=turn_3 rev=1)
+USER: Who wrote Romeo?
+[pipeline 0] speech_to_speech.STT.notifier - INFO - Transcription completed (language=en): Who wrote Romeo?
+[pipeline 0] speech_to_speech.VAD.vad_handler - INFO - Speech soft-ended (segment=9ms, turn=turn_4 rev=0)
+[pipeline 0] speech_to_speech.STT.notifier - INFO - Transcription completed: Why?
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "heard"),
+    [
+        ("Pipecat", PIPECAT_LOG, ["Who", "wrote", "Romeo?"]),
+        ("speech-to-speech", SPEECH_TO_SPEECH_LOG, ["Who", "wrote", "Romeo?", "Why?"]),
+        ("local-voice", PIPECAT_LOG, []),
+    ],
+)
+def test_what_a_peer_heard_stands_in_its_log_and_a_turn_that_went_on_counts_once(name, log, heard):
+    assert SYSTEMS[name].heard([], log).split() == heard
+
+
+async def test_what_was_heard_counts_for_the_question_that_was_asked_then(monkeypatch, tmp_path):
+    log = tmp_path / "pipecat.log"
+    log.write_text("- Transcription: [ of the call before ]\n")
+    caller = listener()
+
+    async def ask(caller, sound, seconds, quiet):
+        caller.events.append(caption(sound, 1.0, "user", turn=len(caller.events)))
+        with log.open("a") as written:
+            written.write(f"pipecat.services.whisper.stt:461 - Transcription: [ {sound} ]\n")
+        return None, Answer(1.0)
+
+    monkeypatch.setattr(compare_peers, "ask", ask)
+    monkeypatch.setattr(compare_peers, "SETTLE_SECONDS", 0.0)
+    questions = [Question("What?", "what"), Question("Why?", "why")]
+    for name in ("local-voice", "Pipecat"):
+        turns = await compare_peers.converse(caller, questions, SYSTEMS[name], log)
+        assert [(turn.said, turn.heard) for turn in turns] == [("What?", "what"), ("Why?", "why")]
+        assert [turn.first for turn in turns] == [True, False]
 
 
 def test_a_comparison_is_added_to_only_where_all_was_the_same():
     report = Report("compare_peers", {"turns": 2})
-    report.row("Pipecat", **row([Turn(Answer(1.0), False)]), versions="pipecat-ai 1", slower="2.0 x")
+    report.row("Pipecat", **row([peers_turn(Answer(1.0))]), versions="pipecat-ai 1", slower="2.0 x")
     content = json.loads(json.dumps(report.content()))
     again = kept(content, report)
     assert list(again["Pipecat"]["voice_to_voice"].samples) == [1.0]
-    assert again["Pipecat"]["too_early"].value == 0.0
+    assert (again["Pipecat"]["too_early"].value, again["Pipecat"]["wer"].samples) == (0.0, [(0, 5)])
     assert "slower" not in again["Pipecat"]
     with pytest.raises(ValueError, match="its configuration is"):
         kept(content | {"configuration": {"turns": 3}}, report)
 
 
-def test_each_system_keeps_what_else_was_at_work_before_it(monkeypatch):
-    @contextmanager
-    def opened(setup):
-        yield None
+def test_how_much_slower_a_peer_is_has_an_interval_that_holds_it_and_is_the_same_every_time():
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.normal(1.0, 0.1, 20), rng.normal(4.0, 0.4, 20)
+    told = slower(theirs, ours)
+    middle, low, high = map(float, re.findall(r"\d\.\d", told))
+    assert 3.5 < low < middle < high < 4.5
+    assert slower(theirs, ours) == told
+    assert slower([4.0] * 5, [1.0] * 5) == "4.0 x (4.0 to 4.0)"
+    assert slower([4.0] * 20, [1.0] * 4) == "4.0 x"
 
-    async def measured(make, questions, out):
-        return [Turn(Answer(1.0), False)]
 
-    busy = iter((0.05, 1.9))
-    monkeypatch.setattr(reports, "busy_cores", lambda seconds: next(busy))
-    monkeypatch.setattr(compare_peers, "SYSTEMS", dict.fromkeys(("one", "other"), System(opened, None, "")))
-    monkeypatch.setattr(compare_peers, "measure", measured)
-    rows: dict = {}
-    compare_peers.compare(None, Namespace(only=None, out=None, set=[]), [], rows)
-    assert {name: line["busy_before"] for name, line in rows.items()} == {"one": 0.05, "other": 1.9}
+def test_no_question_comes_twice_in_the_same_voice(monkeypatch):
+    asked = []
+
+    def speak(text, voice, path):
+        asked.append((text, voice))
+        path.write_bytes(b"")
+
+    sound = compare_peers.AudioChunk(tone(0.1), 48_000, 0)
+    monkeypatch.setattr(compare_peers, "speak", speak)
+    monkeypatch.setattr(compare_peers, "read_wav", lambda path: sound)
+    questions = rendered(50)
+    assert len(set(asked)) == 50
+    assert [question.words for question in questions] == [text for text, _ in asked]
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """`compare` of systems that answer at once, and in which order they were started."""
+
+    def compare(failing=()):
+        started: list[str] = []
+        busy = iter(range(100))
+        monkeypatch.setattr(reports, "busy_cores", lambda seconds: next(busy))
+        monkeypatch.setattr(compare_peers, "SYSTEMS", dict.fromkeys("ABCD", SYSTEMS["local-voice"]))
+
+        def talk(name, setup, questions, keep):
+            started.append(name)
+            if len(started) in failing:
+                raise PeerError("no such library")
+            return [peers_turn(Answer(seconds), not place) for place, seconds in enumerate(questions)]
+
+        monkeypatch.setattr(compare_peers, "talk", talk)
+        rows: dict = {}
+        chosen = Namespace(only=None, out=None, set=[])
+        compare_peers.compare(None, chosen, [[9.0, 1.0, 2.0], [8.0, 3.0, 4.0]], rows)
+        return rows, "".join(started)
+
+    return compare
+
+
+def test_systems_take_turns_so_that_an_hour_slows_all_of_them(compared):
+    rows, order = compared()
+    assert order == "ABCDABCD"
+    assert rows["B"]["voice_to_voice"].samples == [1.0, 2.0, 3.0, 4.0]
+    assert rows["B"]["first_turn"].samples == [9.0, 8.0]
+
+
+def test_each_start_keeps_what_else_was_at_work_before_it(compared):
+    rows, _ = compared()
+    assert [rows[name]["busy_before"] for name in "ABCD"] == [[0, 4], [1, 5], [2, 6], [3, 7]]
     report = Report("compare_peers", {})
-    report.row("one", **rows["one"])
-    assert kept(json.loads(json.dumps(report.content())), report)["one"]["busy_before"] == 0.05
+    report.row("B", **rows["B"])
+    assert kept(json.loads(json.dumps(report.content())), report)["B"]["busy_before"] == [1, 5]
 
 
-def test_the_log_of_a_language_model_that_does_not_start_says_why(monkeypatch, tmp_path):
-    found = {}
-
-    @contextmanager
-    def running(command, ready, log, environment):
-        found.update(environment)
-        raise PeerError("no memory")
-        yield
-
-    class Builder:
-        def __init__(self, *_):
-            pass
-
-        def _arguments(self):
-            return {"additional_config": {}, "distributed_executor_backend": ""}
-
-    class Store:
-        def path(self, name):
-            return Path(name)
-
-    monkeypatch.setattr(systems, "running", running)
-    monkeypatch.setattr(systems, "VllmBuilder", Builder)
-    monkeypatch.setattr(systems, "ModelStore", Store)
-    settings = reports.settings(Namespace(set=[]))
-    with pytest.raises(PeerError, match="no memory"), systems.language_model(settings, tmp_path):
-        pass
-    assert found["VLLM_CONFIGURE_LOGGING"] == "1"
-
-
-def test_a_peers_voice_has_the_threads_of_ours_and_none_that_spins(monkeypatch, tmp_path):
-    from benchmarks import piper_voice
-
-    made = []
-    monkeypatch.setattr(piper_voice, "cpu_session", lambda model, threads: made.append((model, threads)))
-    path = tmp_path / "voice.onnx"
-    (tmp_path / "voice.onnx.json").write_text(
-        json.dumps(
-            {
-                "num_symbols": 1,
-                "num_speakers": 1,
-                "audio": {"sample_rate": 22_050},
-                "espeak": {"voice": "en-us"},
-                "phoneme_id_map": {},
-                "inference": {},
-            }
-        )
-    )
-    assert piper_voice.piper_voice(path, 2).config.sample_rate == 22_050
-    assert made == [(path, 2)]
+def test_a_peer_that_does_not_start_in_one_round_is_left_out_and_keeps_none_from_the_rest(compared):
+    rows, order = compared(failing=[6])
+    assert order == "ABCDABCD"
+    assert rows["B"] == {"not_measured": "no such library"}
+    assert len(rows["C"]["voice_to_voice"].samples) == 4
+    _, order = compared(failing=[2])
+    assert order == "ABCDACD"
 
 
 def test_what_is_set_reaches_both_of_our_servers_and_a_peer(monkeypatch, tmp_path):
@@ -437,18 +517,55 @@ def test_what_is_set_reaches_both_of_our_servers_and_a_peer(monkeypatch, tmp_pat
     assert (peer["OMP_NUM_THREADS"], piper[-1]) == ("3", "4")
 
 
-def test_no_question_comes_twice_in_the_same_voice(monkeypatch):
-    asked = []
+def test_a_peers_voice_has_the_threads_of_ours_and_none_that_spins(monkeypatch, tmp_path):
+    from benchmarks import piper_voice
 
-    def speak(text, voice, path):
-        asked.append((text, voice))
-        path.write_bytes(b"")
+    made = []
+    monkeypatch.setattr(piper_voice, "cpu_session", lambda model, threads: made.append((model, threads)))
+    path = tmp_path / "voice.onnx"
+    (tmp_path / "voice.onnx.json").write_text(
+        json.dumps(
+            {
+                "num_symbols": 1,
+                "num_speakers": 1,
+                "audio": {"sample_rate": 22_050},
+                "espeak": {"voice": "en-us"},
+                "phoneme_id_map": {},
+                "inference": {},
+            }
+        )
+    )
+    assert piper_voice.piper_voice(path, 2).config.sample_rate == 22_050
+    assert made == [(path, 2)]
 
-    sound = compare_peers.AudioChunk(tone(0.1), 48_000, 0)
-    monkeypatch.setattr(compare_peers, "speak", speak)
-    monkeypatch.setattr(compare_peers, "read_wav", lambda path: sound)
-    rendered(48)  # and one for each call
-    assert len(set(asked)) == 50
+
+def test_the_log_of_a_language_model_that_does_not_start_says_why(monkeypatch, tmp_path):
+    found = {}
+
+    @contextmanager
+    def running(command, ready, log, environment):
+        found.update(environment)
+        raise PeerError("no memory")
+        yield
+
+    class Builder:
+        def __init__(self, *_):
+            pass
+
+        def _arguments(self):
+            return {"additional_config": {}, "distributed_executor_backend": ""}
+
+    class Store:
+        def path(self, name):
+            return Path(name)
+
+    monkeypatch.setattr(systems, "running", running)
+    monkeypatch.setattr(systems, "VllmBuilder", Builder)
+    monkeypatch.setattr(systems, "ModelStore", Store)
+    settings = reports.settings(Namespace(set=[]))
+    with pytest.raises(PeerError, match="no memory"), systems.language_model(settings, tmp_path):
+        pass
+    assert found["VLLM_CONFIGURE_LOGGING"] == "1"
 
 
 def run(script: str, *arguments: str) -> str:

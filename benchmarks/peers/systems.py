@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,8 +24,10 @@ from pathlib import Path
 import aiohttp
 from aiortc import RTCSessionDescription
 
+from benchmarks.answers import Event
 from benchmarks.peers.environments import PIPECAT, SPEECH_TO_SPEECH, Environment, PeerError
 from benchmarks.webrtc_client import Caller, CallError
+from benchmarks.words import captioned
 from local_voice.engines.vllm_builder import VllmBuilder
 from local_voice.environment import HABITS, OFFLINE, ON_THIS_MACHINE
 from local_voice.model_store import ModelStore
@@ -33,6 +36,9 @@ from local_voice.settings import Settings
 READY_SECONDS = 300.0
 STOP_SECONDS = 30.0
 LANGUAGE_MODEL = "language-model"
+OUR_LOG = "local-voice.log"
+PIPECAT_LOG = "pipecat.log"
+SPEECH_TO_SPEECH_LOG = "speech-to-speech.log"
 ROOT = Path(__file__).parent.parent.parent
 
 MakeCaller = Callable[[], Caller]
@@ -56,6 +62,10 @@ class System:
     open: Callable[[Setup], contextlib.AbstractContextManager[MakeCaller]]
     environment: Environment | None
     """None: the one that runs this."""
+    log: str
+    """Its name in the folder for logs."""
+    heard: Callable[[Sequence[Event], str], str]
+    """The user's words, in messages of the data channel and lines of the log since a question began."""
     differs: str
     """What is not the same as in the others."""
 
@@ -202,7 +212,7 @@ def ours(setup: Setup) -> Iterator[MakeCaller]:
     """`local-voice serve`."""
     port = free_port()
     flags = [*setup.flags, "serve", "--port", str(port)]
-    with _server(flags, setup.logs / "local-voice.log"):
+    with _server(flags, setup.logs / OUR_LOG):
         yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
@@ -212,7 +222,7 @@ def ours_behind_a_url(setup: Setup) -> Iterator[MakeCaller]:
     port = free_port()
     with language_model(setup.settings, setup.logs) as url:
         flags = [*setup.flags, "--llm.url", url, "serve", "--port", str(port)]
-        with _server(flags, setup.logs / "local-voice.log"):
+        with _server(flags, setup.logs / OUR_LOG):
             yield lambda: _browser(f"http://127.0.0.1:{port}")
 
 
@@ -238,8 +248,13 @@ def pipecat(setup: Setup) -> Iterator[MakeCaller]:
         command = [str(PIPECAT.python), "-m", "benchmarks.peers.pipecat_bot", "-t", "webrtc"]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         here = f"http://127.0.0.1:{port}"
-        with running(command, f"{here}/openapi.json", setup.logs / "pipecat.log", environment):
+        with running(command, f"{here}/openapi.json", setup.logs / PIPECAT_LOG, environment):
             yield lambda: Caller(f"{here}/api", channel=False)
+
+
+def heard_by_pipecat(events: Sequence[Event], log: str) -> str:
+    """A line for each piece of speech between two pauses."""
+    return " ".join(re.findall(r"whisper\.stt:.* - Transcription: \[(.*)\]$", log, re.MULTILINE))
 
 
 @contextlib.contextmanager
@@ -285,28 +300,59 @@ def speech_to_speech(setup: Setup) -> Iterator[MakeCaller]:
         command = [str(SPEECH_TO_SPEECH.folder / "bin" / "speech-to-speech"), "serve"]
         command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
         # They are for the eye, made by whole passes of Whisper that the final one would wait for.
-        command += ["--no_enable_live_transcription"]
+        command += ["--no_enable_live_transcription", "--log_transcripts"]
         here = f"http://127.0.0.1:{port}"
-        log = setup.logs / "speech-to-speech.log"
+        log = setup.logs / SPEECH_TO_SPEECH_LOG
         stack.enter_context(running(command, f"{here}/openapi.json", log, environment))
         yield lambda: SdpCaller(f"{here}/v1/realtime/calls", channel=False)
 
 
+def heard_by_speech_to_speech(events: Sequence[Event], log: str) -> str:
+    """A turn that goes on is transcribed anew, from its beginning; a line before tells which turn it is."""
+    turn, turns = "", {}
+    for line in log.splitlines():
+        if ended := re.search(r"Speech soft-ended \(.* turn=(\S+) ", line):
+            turn = ended[1]
+        elif words := re.search(r"Transcription completed(?: \(language=\S+\))?: (.*)", line):
+            turns[turn] = words[1]
+    return " ".join(turns.values())
+
+
+def heard_by_ours(events: Sequence[Event], log: str) -> str:
+    """Its log holds no words."""
+    return captioned(events)
+
+
 SYSTEMS = {
     "local-voice": System(
-        ours, None, "all in one command, vLLM in it, with its int8 product for AMX where the CPU has VNNI"
+        ours,
+        None,
+        OUR_LOG,
+        heard_by_ours,
+        "all in one command, vLLM in it, with its int8 product for AMX where the CPU has VNNI; Whisper "
+        "greedy, in a window little longer than the turn",
     ),
     "local-voice, vLLM's server": System(
-        ours_behind_a_url, None, "the model where the peers have it, as vLLM comes"
+        ours_behind_a_url,
+        None,
+        OUR_LOG,
+        heard_by_ours,
+        "the model where the peers have it, as vLLM comes; Whisper as in `local-voice`",
     ),
     "Pipecat": System(
         pipecat,
         PIPECAT,
-        "its own copies of Silero and Smart Turn v3.2; Whisper with its service's 5 beams",
+        PIPECAT_LOG,
+        heard_by_pipecat,
+        "its own copies of Silero and Smart Turn v3.2; Whisper as its service calls it, with "
+        "faster-whisper's defaults: 5 beams, a window of 30 s",
     ),
     "speech-to-speech": System(
         speech_to_speech,
         SPEECH_TO_SPEECH,
-        "Whisper greedy, Piper behind HTTP and at 16 kHz, Silero from its package instead of GitHub",
+        SPEECH_TO_SPEECH_LOG,
+        heard_by_speech_to_speech,
+        "Whisper greedy, its default, in a window of 30 s; Piper behind HTTP and at 16 kHz; Silero from its "
+        "package instead of GitHub",
     ),
 }
