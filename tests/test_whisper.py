@@ -94,7 +94,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     def build(says: dict[int, tuple[str, float, float]], **settings: Any) -> tuple[Whisper, ScriptedModel]:
         for name in ("model.bin", "config.json", "tokenizer.json"):
             (tmp_path / name).write_text('{"suppress_ids": null}' if name == "config.json" else "")
-        warm = dict.fromkeys((5, 6, 8, 10, 12, 15, 20, 30), ("warm", -0.1, 0.0))
+        warm = dict.fromkeys((6, 8, 10, 12, 15, 20, 30), ("warm", -0.1, 0.0))
         model = ScriptedModel(warm | says)
         loaded = SimpleNamespace(model=model, hf_tokenizer=ScriptedTokenizer())
         monkeypatch.setattr(whisper_module, "WhisperModel", lambda *positional, **named: loaded)
@@ -106,66 +106,66 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
 async def test_every_window_is_warmed_up_before_the_first_sound(scripted):
     whisper, model = scripted({})
     async with whisper:
-        assert model.windows == [5, 6, 8, 10, 12, 15, 20, 30]
+        assert model.windows == [6, 8, 10, 12, 15, 20, 30]
 
 
 async def test_a_final_pass_that_looped_is_done_again_in_longer_windows_until_one_is_believed(scripted):
     loop = "again and again and " + "and again " * 12
     whisper, model = scripted(
-        {5: (loop, -0.2, 0.1), 8: (loop, -0.2, 0.1), 30: ("again and again", -0.3, 0.1)}
+        {6: (loop, -0.2, 0.1), 10: (loop, -0.2, 0.1), 30: ("again and again", -0.3, 0.1)}
     )
     async with whisper:
         model.windows.clear()
         heard = await whisper.transcribe(hiss(2), final=True)
     assert heard.text == "again and again"
-    assert model.windows == [5, 8, 30]
+    assert model.windows == [6, 10, 30]
 
 
 async def test_a_loop_that_a_slightly_longer_window_undoes_does_not_cost_the_full_one(scripted):
-    whisper, model = scripted({5: ("tell me " + "more " * 20, -0.2, 0.1), 8: ("tell me more", -0.3, 0.1)})
+    whisper, model = scripted({6: ("tell me " + "more " * 20, -0.2, 0.1), 10: ("tell me more", -0.3, 0.1)})
     async with whisper:
         model.windows.clear()
         assert (await whisper.transcribe(hiss(2), final=True)).text == "tell me more"
-    assert model.windows == [5, 8]
+    assert model.windows == [6, 10]
 
 
 async def test_a_loop_that_runs_on_beyond_the_sound_ends_with_it_and_costs_no_second_decode(scripted):
     loop = "<0.00> where is it <2.00>" + " <2.00> where is it <4.00>" * 3
-    whisper, model = scripted({5: (loop, -0.2, 0.1)})
+    whisper, model = scripted({6: (loop, -0.2, 0.1)})
     async with whisper:
         model.windows.clear()
         assert (await whisper.transcribe(hiss(2), final=True)).text == "where is it"
-    assert model.windows == [5]
+    assert model.windows == [6]
 
 
 async def test_what_is_said_again_within_the_sound_is_heard_again(scripted):
     said = "<0.00> where is it <1.00> <1.00> where is it <2.00>"
-    whisper, model = scripted({5: (said, -0.2, 0.1), 8: ("where is it where is it", -0.2, 0.1)})
+    whisper, model = scripted({6: (said, -0.2, 0.1), 10: ("where is it where is it", -0.2, 0.1)})
     async with whisper:
         model.windows.clear()
         await whisper.transcribe(hiss(2), final=True)
-    assert model.windows == [5, 8, 30]
+    assert model.windows == [6, 10, 30]
 
 
 async def test_a_partial_pass_that_looped_is_cut_and_costs_no_second_decode(scripted):
-    whisper, model = scripted({5: ("tell me " + "more " * 20, -0.2, 0.1)})
+    whisper, model = scripted({6: ("tell me " + "more " * 20, -0.2, 0.1)})
     async with whisper:
         model.windows.clear()
         heard = await whisper.transcribe(hiss(2), final=False)
     assert heard.text == "tell me more"
-    assert model.windows == [5]
+    assert model.windows == [6]
 
 
 async def test_a_text_out_of_silence_is_dropped_without_a_second_decode(scripted):
-    whisper, model = scripted({5: ("Thank you.", -0.9, 0.95)})
+    whisper, model = scripted({6: ("Thank you.", -0.9, 0.95)})
     async with whisper:
         model.windows.clear()
         assert (await whisper.transcribe(hiss(2), final=True)).text == ""
-    assert model.windows == [5]
+    assert model.windows == [6]
 
 
 async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):
-    whisper, _ = scripted({5: ("5 5", -1.0, 0.51), 30: ("5 5", -0.8, 0.34)})
+    whisper, _ = scripted({6: ("5 5", -1.0, 0.51), 30: ("5 5", -0.8, 0.34)})
     async with whisper:
         assert (await whisper.transcribe(hiss(1), final=True)).text == "5 5"
 
@@ -203,14 +203,14 @@ async def test_a_model_that_fails_at_work_is_a_stage_error(scripted):
 
 
 async def test_a_model_of_another_layout_is_decoded_by_ctranslate2_and_says_so(scripted, caplog):
-    whisper, _ = scripted({5: ("tell me more", -0.2, 0.0)})
+    whisper, _ = scripted({6: ("tell me more", -0.2, 0.0)})
     async with whisper:
         assert (await whisper.transcribe(hiss(2), final=True)).text == "tell me more"
     assert "CTranslate2 decodes by itself, at a third of the speed" in caplog.text
 
 
 async def test_finals_go_before_partials_that_came_first(scripted):
-    whisper, _ = scripted({6: ("final", -0.1, 0.1)})
+    whisper, _ = scripted({8: ("final", -0.1, 0.1)})
     done: list[str] = []
 
     async def listen(seconds: float, *, final: bool) -> None:
@@ -220,22 +220,22 @@ async def test_finals_go_before_partials_that_came_first(scripted):
         for _ in range(3):
             tasks.create_task(listen(2, final=False))
         await asyncio.sleep(0)
-        tasks.create_task(listen(4.5, final=True))
+        tasks.create_task(listen(5.5, final=True))
     # Encodings of partials may have begun; no decoding has.
     assert done == ["final", "warm", "warm", "warm"]
 
 
 async def test_a_cancelled_pass_does_not_begin(scripted):
-    whisper, model = scripted({6: ("unwanted", -0.1, 0.1)})
+    whisper, model = scripted({8: ("unwanted", -0.1, 0.1)})
     async with whisper:
         model.windows.clear()
         kept = asyncio.create_task(whisper.transcribe(hiss(2), final=True))
-        dropped = asyncio.create_task(whisper.transcribe(hiss(4.5), final=True))
+        dropped = asyncio.create_task(whisper.transcribe(hiss(5.5), final=True))
         await asyncio.sleep(0)
         dropped.cancel()
         assert (await kept).text == "warm"
     assert dropped.cancelled()
-    assert model.windows == [5]
+    assert model.windows == [6]
 
 
 # ---- start-up -------------------------------------------------------------------------------------------

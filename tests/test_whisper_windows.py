@@ -20,9 +20,9 @@ from local_voice.whisper_windows import (
 
 @pytest.mark.parametrize(
     ("speech", "window"),
-    [(0.0, 5), (1.6, 5), (2.56, 5), (4.0, 5), (4.01, 6), (9.0, 10), (14.1, 20), (19.5, 30), (28.0, 30)],
+    [(0.0, 6), (1.6, 6), (2.56, 6), (5.0, 6), (5.01, 8), (9.0, 10), (14.1, 20), (19.5, 30), (28.0, 30)],
 )
-def test_a_window_is_at_least_five_seconds_and_one_longer_than_the_speech(speech: float, window: int):
+def test_a_window_is_at_least_six_seconds_and_one_longer_than_the_speech(speech: float, window: int):
     assert window_seconds(speech) == window
 
 
@@ -156,7 +156,7 @@ def test_what_noise_makes_whisper_say_is_doubted_and_what_people_say_is_not(
 
 
 @pytest.mark.parametrize(
-    ("window", "longer"), [(5, (8, 30)), (6, (10, 30)), (15, (20, 30)), (20, (30,)), (30, ())]
+    ("window", "longer"), [(6, (10, 30)), (8, (12, 30)), (15, (20, 30)), (20, (30,)), (30, ())]
 )
 def test_a_loop_is_decoded_again_in_a_longer_window_and_then_in_the_full_one(window, longer):
     assert second_chances(window, "runaway") == longer
