@@ -14,7 +14,7 @@ not 10); what that takes is not measured, some 13 minutes are reckoned. Nothing 
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
   --no-setup  measure with the Python that is on the PATH, instead of scripts/setup's
-  --peers     also the comparison with Pipecat and speech-to-speech; installs them, 15 minutes more
+  --peers     also the comparison with Pipecat and speech-to-speech; installs them, 25 minutes more
   --out       where results go (benchmarks/results)
   NAME        only these: stt llm tts turn barge_in concurrency peers
 
@@ -113,7 +113,7 @@ for name in "${names[@]}"; do
             [ $quick = no ] || arguments=(--quick)
             measure bench_concurrency "${arguments[@]}" ;;
         peers)
-            arguments=(--turns 12)
+            arguments=(--turns 10)
             [ $quick = no ] || arguments=(--quick)
             measure compare_peers "${arguments[@]}" ;;
     esac
