@@ -1,6 +1,7 @@
 """How soon, how fast and how well Whisper hears, beside faster-whisper's own `transcribe`.
 
-    python -m benchmarks.bench_stt [--model NAME ...] [--questions 40] [--rounds 10] [--no-peers]
+    python -m benchmarks.bench_stt [--model NAME ...] [--questions 40] [--announcements 60] [--rounds 10]
+                                   [--no-peers]
 
 `N s window`: the two halves of a pass and the whole of it in each window length, on human speech that fills
 the window but for 1 s. `live`: human speech played in real time through Silero and the endpointing, with
@@ -8,11 +9,12 @@ partial transcripts meanwhile: `final` is from the end of the last voiced 32 ms 
 the time between two partial texts, `partial age` how old the newest sound in one is when its text is there;
 `ahead` the pauses whose final pass began where the voice faded, `in vain` the passes that began so elsewhere.
 
-Then final passes on whole clips: people as recorded, in pink noise, and in a telephone's band; questions
-rendered by flite; sounds without a word. `wer`: word errors after Whisper's normaliser. `looped`: texts that
-repeat themselves or have more than twice the words said. `invented`: texts for sounds without a word.
-`second window`: passes that were done again in a longer window, and the seconds that this took.
-`faster-whisper` is the same model in its own 30 s window, greedy and with its defaults (5 beams).
+Then final passes on whole clips: people as recorded, in pink noise, and in a telephone's band; one person's
+announcements; questions rendered by flite; sounds without a word. `wer`: word errors after Whisper's
+normaliser. `looped`: texts that repeat themselves or have more than twice the words said. `invented`: texts
+for sounds without a word. `second window`: passes that were done again in a longer window, and the seconds
+that this took. `faster-whisper` is the same model in its own 30 s window, greedy and with its defaults (5
+beams).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from faster_whisper import WhisperModel
 
 from benchmarks import report as reports
 from benchmarks.report import Report, Share, Times
-from benchmarks.sounds import Spoken, noises, people, questions, worse
+from benchmarks.sounds import Spoken, announcements, noises, people, questions, worse
 from benchmarks.words import word_errors
 from local_voice.audio import SPEECH_RATE, Rechunker, Samples, Tape, level, silence
 from local_voice.endpointing import Endpointer, SpeechPaused, SpeechStarted
@@ -188,6 +190,8 @@ async def compare(report: Report, model: str, chosen: Any, settings: Settings) -
     label = Path(model).name
     speech, empty = (people()[4:6], noises()[:5]) if chosen.quick else (people(), noises())
     sets = {f"people, {how}": clips for how, clips in worse(speech).items()}
+    if read := announcements(2 if chosen.quick else chosen.announcements):
+        sets["announcements"] = read
     sets["questions"] = questions(2 if chosen.quick else chosen.questions)
 
     async def hear_all(name: str, hear: Hear, whisper: Watched | None) -> None:
@@ -243,6 +247,7 @@ def main() -> None:
     parser.add_argument(
         "--questions", type=int, default=40, help="rendered questions, 100 differ (default: 40)"
     )
+    parser.add_argument("--announcements", type=int, default=60, help="of 167, evenly from all (default: 60)")
     parser.add_argument("--rounds", type=int, default=10, help="passes in each window (default: 10)")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave faster-whisper out")
     chosen = parser.parse_args()

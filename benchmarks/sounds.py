@@ -1,16 +1,21 @@
 """What the benchmarks let the assistant hear: people, spoken questions, noise, a telephone.
 
 People are the LibriVox sentences of the tests and, where Debian's `pocketsphinx-testdata` is installed,
-seven commands from it: 12 clips, 40 s. Questions are rendered with flite's voices.
+seven commands from it: 12 clips, 40 s. Announcements are those of a telephone exchange, read by one person,
+where Debian's `asterisk-core-sounds-en-g722` and `asterisk-core-sounds-en` are installed: 167 clips, 8 min,
+1,252 words. Questions are rendered with flite's voices.
 """
 
 from __future__ import annotations
 
+import gzip
+import re
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TypeAlias
 
+import av
 import numpy as np
 
 from local_voice.audio import SPEECH_RATE, Resampler, Samples, read_wav
@@ -26,6 +31,10 @@ COMMAND_WORDS = {
     "goforward.raw": "go forward ten meters",
     "something.raw": "go somewhere and do something",
 }
+EXCHANGE = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+EXCHANGE_WORDS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
+EXCHANGE_SECONDS = 12.0
+"""Longer ones are whole menus."""
 VOICES = ("slt", "rms", "awb", "kal16", "kal")
 QUESTIONS = tuple(
     line.strip()
@@ -73,6 +82,32 @@ def people() -> list[Spoken]:
         print(f"only {len(found)} human clips; for all: sudo apt-get install pocketsphinx-testdata")
         return found
     return found + [(sound_file(COMMANDS / name), words) for name, words in COMMAND_WORDS.items()]
+
+
+def announcements(count: int) -> list[Spoken]:
+    """`count` of those with three plain words and more, evenly from all; none without the packages."""
+    if not (EXCHANGE_WORDS.is_file() and any(EXCHANGE.glob("*.g722"))):
+        print("no announcements: sudo apt-get install asterisk-core-sounds-en-g722 asterisk-core-sounds-en")
+        return []
+    found: list[tuple[Path, str]] = []
+    for line in gzip.decompress(EXCHANGE_WORDS.read_bytes()).decode(errors="replace").splitlines():
+        name, _, words = line.strip().partition(": ")
+        sound = EXCHANGE / f"{name}.g722"
+        # Digits are spelled now so, now so; what stands in brackets is a sound.
+        plain = len(words.split()) >= 3 and not re.search(r"[^\w\s',.!?;:\"-]|\d|\.\.\.", words)
+        # 64 kbit/s: 8,000 bytes are a second.
+        if plain and sound.is_file() and sound.stat().st_size <= EXCHANGE_SECONDS * 8_000:
+            found.append((sound, words))
+    step = max(1.0, len(found) / max(1, count))
+    chosen = [found[int(number * step)] for number in range(min(count, len(found)))]
+    return [(_of_exchange(sound), words) for sound, words in chosen]
+
+
+def _of_exchange(path: Path) -> Samples:
+    """G.722, of which no header tells: 16 kHz, mono."""
+    with av.open(str(path), format="g722") as file:
+        frames = [frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)]
+    return np.concatenate(frames).astype(np.float32) / 32768
 
 
 def questions(count: int) -> list[Spoken]:

@@ -1,5 +1,6 @@
 """The benchmarks run: the sounds they play are what they say, and their short forms measure something."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import sounds
 from benchmarks.sounds import QUESTIONS, VOICES, noises, questions, telephone, with_noise
 from local_voice.audio import SPEECH_RATE
 
@@ -59,6 +61,39 @@ def run(script: str, *arguments: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_announcements_are_those_in_plain_words_evenly_from_all(tmp_path, monkeypatch):
+    texts = [
+        "one: The first plain one.",
+        "two: Press 2 for more.",
+        "beep: [this is a tone]",
+        "gone: It is not there.",
+    ]
+    texts += [
+        "short: All right.",
+        "sub/three: The second plain one.",
+        "four: To be continued...",
+        "five: The third one.",
+    ]
+    monkeypatch.setattr(sounds, "EXCHANGE", tmp_path)
+    monkeypatch.setattr(sounds, "EXCHANGE_WORDS", tmp_path / "words.gz")
+    assert sounds.announcements(9) == []
+    (tmp_path / "words.gz").write_bytes(gzip.compress("\n".join(["; About.", "", *texts]).encode()))
+    (tmp_path / "sub").mkdir()
+    for name in ("one", "two", "beep", "short", "sub/three", "four", "five"):
+        (tmp_path / f"{name}.g722").write_bytes(bytes(8000))  # G.722 has no header: a second
+    found = sounds.announcements(9)
+    assert [words for _, words in found] == [
+        "The first plain one.",
+        "The second plain one.",
+        "The third one.",
+    ]
+    assert [len(samples) for samples, _ in found] == [16_000] * 3
+    assert [words for _, words in sounds.announcements(2)] == [
+        "The first plain one.",
+        "The second plain one.",
+    ]
 
 
 @pytest.mark.models
