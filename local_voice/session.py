@@ -124,6 +124,8 @@ class Session:
         self._answered = self.timeline
         """Of the pause after which the newest reply was released: a cough before its first sound is a newer
         pause, and nothing that the reply is late by."""
+        self._released = (0, 0)
+        """That reply's turn and revision."""
         self._engines = engines
         self._settings = settings
         self._transport = transport
@@ -266,10 +268,9 @@ class Session:
                 # Made here and not in the task: a release may follow at once and must find the reply.
                 speaker = self._voice.for_reply()
                 writer = PlayoutWriter(playout, command.turn, command.revision, speaker.sample_rate)
-                work = self._prepare(command, speaker, writer, self.timeline)
-                self._reply = self._start(work, "llm", command)
+                self._reply = self._start(self._prepare(command, speaker, writer), "llm", command)
             case Release():
-                self._answered = self.timeline
+                self._answered, self._released = self.timeline, (command.turn, command.revision)
                 self._answered.mark("decided", self._clock())
                 self._ended_because = command.why
                 playout.release(command.turn, command.revision)
@@ -292,7 +293,7 @@ class Session:
                 writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
                 writer.write(self._engines.apologies[command.text])
                 writer.finish()
-                self._answered = self.timeline
+                self._answered, self._released = self.timeline, (command.turn, command.revision)
                 playout.release(command.turn, command.revision)
                 self._notify(Caption("assistant", command.turn, command.text, final=True))
 
@@ -360,14 +361,13 @@ class Session:
         budget = limits.context_tokens - limits.max_tokens
         return prompt(limits.system_prompt, command.messages, budget, self._count_tokens)
 
-    async def _prepare(
-        self, command: Draft, speaker: Speaker, writer: PlayoutWriter, timeline: Timeline
-    ) -> None:
+    async def _prepare(self, command: Draft, speaker: Speaker, writer: PlayoutWriter) -> None:
         def on_clause(clause: Clause) -> None:
             self._tell(ReplyText(command.turn, command.revision, clause.written))
 
         def mark(name: str) -> None:
-            timeline.mark(name, self._clock())
+            released = self._released == (command.turn, command.revision)
+            (self._answered if released else self.timeline).mark(name, self._clock())
 
         messages = self._prompt(command)
         await prepare_reply(messages, self._engines.llm, speaker, writer, mark, on_clause)

@@ -20,8 +20,8 @@ from local_voice.audio import SPEECH_RATE, Samples
 WINDOW_SECONDS = (6, 8, 10, 12, 15, 20, 30)
 """The window lengths in use, few so that each can be warmed up. 6 s is the shortest that hears nearly
 as well as 30 s: of 1,252 words in 167 announcements read by a person 4.6 % were wrong with 5 s for what is
-shorter, 4.3 % with 6 s, 4.0 % with 8 s, 3.9 % with 30 s for all; of 750 in rendered questions 6.9, 6.7, 5.6 and
-6.5 % (whisper-base). At 3 s it loops: 18.4 % on 30 utterances."""
+shorter, 4.3 % with 6 s, 4.0 % with 8 s, 3.9 % with 30 s for all; of 750 in rendered questions 6.9, 6.7, 5.6
+and 6.5 % (whisper-base). At 3 s it loops: 18.4 % on 30 utterances."""
 FULL_WINDOW = WINDOW_SECONDS[-1]
 MARGIN_SECONDS = 1.0
 """Silence after the speech: without any, 13.4 % of words were wrong instead of 4.1 % (whisper-base)."""
