@@ -15,7 +15,7 @@ caller's clock, without the caller's own jitter buffer. A call begins with 5 s o
 audible within 90 s. `too_early`: something was audible before the question was over; such a turn has no time.
 Nor has one for which ours `apologised`; what peers say is not looked at. `wer`: word errors, after Whisper's
 normaliser, in what was heard of all these questions: ours from its captions, a peer's from its log.
-`busy_before`: cores at work in the 5 s before each of its starts, for somebody else: where they differ, so
+`busy_before`: cores at work in the 2 s before each of its starts, for somebody else: where they differ, so
 did the machine. `slower`: its p50 over ours, so how many times as fast ours is; from 5 turns on with the 95 %
 interval of a percentile bootstrap over the turns, which knows of their chance and not of the hour's.
 

@@ -43,7 +43,7 @@ RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parent.parent
 CODE = ("local_voice", "benchmarks", ":!benchmarks/results", ":!*.md")
 """What decides a measurement. `run_all.sh` writes results while it measures; they and pages are no change."""
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 2.0
 """A look at what else is at work, before a measurement."""
 
 Better: TypeAlias = Literal["less", "more"]

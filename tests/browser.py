@@ -64,10 +64,13 @@ async () => {
   const source = context.createMediaStreamSource(document.getElementById("voice").srcObject);
   source.connect(recorder).connect(context.destination);
   const blocks = [];
-  let offset = Infinity;
-  // A block is rendered a moment before we see that it was: the least difference is the nearest.
+  const offsets = {};
+  // A block is rendered a moment before we see that it was: the least difference is the nearest. For each
+  // half second, because on a busy machine the rendering falls behind.
   const seen = (time) => {
-    offset = Math.min(offset, (performance.timeOrigin + performance.now()) / 1000 - time);
+    const late = (performance.timeOrigin + performance.now()) / 1000 - time;
+    const part = Math.floor(2 * time) / 2;
+    offsets[part] = Math.min(offsets[part] ?? Infinity, late);
   };
   recorder.port.onmessage = ({ data }) => {
     seen((data[0] + 128) / 48000);
@@ -83,12 +86,29 @@ async () => {
     for (let at = 0; at < bytes.length; at += 32768) {
       text += String.fromCharCode(...bytes.subarray(at, at + 32768));
     }
-    return [first / 48000 + offset, btoa(text)];
+    const late = Object.entries(offsets).map(([part, offset]) => [Number(part), offset]);
+    return [first / 48000, late.sort((one, other) => one[0] - other[0]), btoa(text)];
   };
 }
 """
-"""Keeps all that the page plays: `window.recording()` says when it began (on the clock of `time.time`) and
-gives the samples."""
+"""Keeps all that the page plays: `window.recording()` gives when it began on the page's clock of sound, how
+far that was behind the clock of `time.time` from then and then on, and the samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the page has rendered, at 48 kHz."""
+
+    samples: np.ndarray
+    first: float
+    """Of the samples, in seconds on the page's clock of sound."""
+    behind: list[tuple[float, float]]
+    """From so many seconds on that clock, what to add for the one of `time.time`."""
+
+    def index(self, at: float) -> int:
+        """The sample that was rendered at `at`, on the clock of `time.time`."""
+        known = [offset for start, offset in self.behind if start + offset <= at]
+        return round((at - (known[-1] if known else self.behind[0][1]) - self.first) * 48_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +223,11 @@ class TalkPage:
         """Begin to keep what the page plays; its server has to serve `RECORDER` as /recorder.js."""
         await self.page.evaluate(RECORD)
 
-    async def recording(self) -> tuple[float, np.ndarray]:
-        """When the page rendered the first sample, on the clock of `time.time`, and all at 48 kHz since."""
-        began, samples = await self.page.evaluate("window.recording()")
-        return float(began), np.frombuffer(base64.b64decode(samples), np.float32)
+    async def recording(self) -> Played:
+        """All that was rendered since `record`."""
+        first, behind, samples = await self.page.evaluate("window.recording()")
+        behind = [(float(start), float(offset)) for start, offset in behind]
+        return Played(np.frombuffer(base64.b64decode(samples), np.float32), float(first), behind)
 
     async def screenshot(self, path: Path) -> Path:
         """Write a PNG of the window."""

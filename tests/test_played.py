@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from browser import RECORDER, open_page
+from browser import RECORDER, Played, open_page
 
 from local_voice import server as server_room
 from local_voice.server import Server
@@ -74,12 +74,12 @@ def place(piece: np.ndarray) -> float | None:
     return at / RATE if alike > 0.6 else None
 
 
-def played_until(at: float, began: float, samples: np.ndarray) -> float | None:
+def played_until(at: float, played: Played) -> float | None:
     """Seconds of the sound that the page had rendered at time `at`; None where the recording is broken."""
     length = RATE // 20
     for back in range(20):  # the last piece before `at` that is clearly the sound
-        start = round((at - began) * RATE) - length - back * 240
-        piece = samples[max(0, start) : start + length]
+        start = played.index(at) - length - back * 240
+        piece = played.samples[max(0, start) : start + length]
         found = place(piece) if len(piece) == length else None  # what fell behind ends before `at`
         if found is not None:
             return found + (length + back * 240) / RATE
@@ -130,14 +130,15 @@ async def test_no_word_is_counted_that_the_browser_had_not_played(jitter, monkey
         for seconds in (0.6, 1.23, 0.87, 2.31, 1.57):
             cuts.append(await talker.interrupted_after(seconds))
             await asyncio.sleep(0.5)
-        began, samples = await page.recording()
+        played = await page.recording()
         assert talker.transport._far_end.source == "reported"
         assert talker.transport._far_end.ignored == 0
         assert page.console == []
-    measured = [(played_until(at, began, samples), heard) for at, heard in cuts]
-    short = [played - heard for played, heard in measured if played is not None]
+    measured = [(played_until(at, played), heard) for at, heard in cuts]
+    short = [until - heard for until, heard in measured if until is not None]
     assert len(short) >= 3, "a busy machine broke the recording"
     print(f"jitter {jitter}: seconds played but not counted: {np.round(short, 3)}")
-    assert min(short) >= 0.0
+    # A block's way from the rendering to the page's clock is known to 5 ms, a quarter of a word.
+    assert min(short) >= -0.005
     # 30 to 50 ms of it are the output device's, which the recording doesn't have.
     assert np.median(short) < 0.15 + jitter
