@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -75,7 +74,7 @@ from local_voice.stages import (
     TurnDetector,
     VoiceActivityDetector,
 )
-from local_voice.timeline import Timeline
+from local_voice.timeline import TurnClock
 from local_voice.trace import TraceWriter
 
 log = logging.getLogger(__name__)
@@ -116,27 +115,18 @@ class Session:
     ) -> None:
         """`observer` counts what happens. `before`: what was said and heard on a connection that broke.
 
-        `clock` gives wall-clock seconds, for the timeline alone.
+        `clock` gives wall-clock seconds, for the timelines alone.
         """
         self.conversation = Conversation(settings)
-        self.timeline = Timeline()
-        """Of the newest pause."""
-        self._answered = self.timeline
-        """Of the pause after which the newest reply was released: a cough before its first sound is a newer
-        pause, and nothing that the reply is late by."""
-        self._released = (0, 0)
-        """That reply's turn and revision."""
+        self.times = TurnClock(clock)
         self._engines = engines
         self._settings = settings
         self._transport = transport
         self._trace = trace
         self._observer = observer
-        self._clock = clock
         # Once for each message: a prompt looks at all of them, on the loop that paces everybody's sound.
         self._count_tokens = cache(engines.llm.count_tokens)
         self._tape = Tape(TAPE_SECONDS, engines.vad.sample_rate)
-        self._arrivals: deque[tuple[float, float]] = deque(maxlen=64)
-        """(end of a window in seconds of audio, when it arrived): 2 s back, longer than any pause rule."""
         self._hearing = Hearing(engines.stt, self._tape, settings.stt.deadline_seconds)
         self._tasks: asyncio.TaskGroup
         self._partial: asyncio.Task[None] | None = None
@@ -191,7 +181,7 @@ class Session:
                 resampler = Resampler(chunk.sample_rate, vad.sample_rate)
             for window in rechunk.push(resampler.process(chunk.samples)):
                 self._tape.push(window)
-                self._arrivals.append((self._tape.seconds, self._clock()))
+                self.times.arrived(self._tape.seconds)
                 probability = stream.probability(window)
                 seconds = vad.window / vad.sample_rate
                 self._tell(VoiceActivity(round(probability, 4), seconds, round(level(window), 1)))
@@ -215,7 +205,7 @@ class Session:
         """Tell the judgement what happened and carry out what it answers."""
         now = self._tape.seconds
         if isinstance(event, Typed):
-            self.timeline = Timeline(self._clock())  # there is no voice to count from
+            self.times.wrote()
         commands = self.conversation.handle(event, now)
         for witness in (self._trace, self._observer):
             if witness is not None:
@@ -247,7 +237,7 @@ class Session:
         playout = self._transport.playout
         match command:
             case Transcribe(final=True):
-                self._timeline_starts()
+                self.times.pause(self.conversation.last_voice)
                 _cancel(self._partial)
                 _cancel(self._final)
                 ahead = self._hearing.take_ahead(command.start, command.end)
@@ -270,8 +260,8 @@ class Session:
                 writer = PlayoutWriter(playout, command.turn, command.revision, speaker.sample_rate)
                 self._reply = self._start(self._prepare(command, speaker, writer), "llm", command)
             case Release():
-                self._answered, self._released = self.timeline, (command.turn, command.revision)
-                self._answered.mark("decided", self._clock())
+                self.times.release((command.turn, command.revision))
+                self.times.mark("decided", (command.turn, command.revision))
                 self._ended_because = command.why
                 playout.release(command.turn, command.revision)
             case Withdraw():
@@ -293,7 +283,7 @@ class Session:
                 writer = PlayoutWriter(playout, command.turn, command.revision, self._engines.tts.sample_rate)
                 writer.write(self._engines.apologies[command.text])
                 writer.finish()
-                self._answered, self._released = self.timeline, (command.turn, command.revision)
+                self.times.release((command.turn, command.revision))
                 playout.release(command.turn, command.revision)
                 self._notify(Caption("assistant", command.turn, command.text, final=True))
 
@@ -335,7 +325,7 @@ class Session:
         transcript = await self._hearing.words(command.start, command.end, final=command.final, ahead=ahead)
         said = (command.turn, command.revision, transcript.text, transcript.language)
         if command.final:
-            self.timeline.mark("transcript", self._clock())
+            self.times.mark("transcript")
             tentative = self.conversation.tentative
             self._shown.transcript(command, transcript.text)
             self._tell(FinalTranscript(*said))
@@ -348,7 +338,7 @@ class Session:
     async def _judge(self, command: PredictTurnEnd) -> None:
         sound = self._tape.between(command.start, command.end)
         probability = await self._engines.turn.probability(sound)
-        self.timeline.mark("turn_completion", self._clock())
+        self.times.mark("turn_completion")
         self._tell(TurnCompletion(command.turn, command.revision, round(probability, 4)))
 
     async def _warm(self, command: Warm) -> None:
@@ -366,8 +356,7 @@ class Session:
             self._tell(ReplyText(command.turn, command.revision, clause.written))
 
         def mark(name: str) -> None:
-            released = self._released == (command.turn, command.revision)
-            (self._answered if released else self.timeline).mark(name, self._clock())
+            self.times.mark(name, (command.turn, command.revision))
 
         messages = self._prompt(command)
         await prepare_reply(messages, self._engines.llm, speaker, writer, mark, on_clause)
@@ -379,15 +368,11 @@ class Session:
         if self._observer is not None:
             self._observer.notify(notification)
 
-    def _timeline_starts(self) -> None:
-        """A pause: the clock that a person feels starts when the last voiced window arrived."""
-        arrived = [at for end, at in self._arrivals if end <= self.conversation.last_voice + 1e-6]
-        self.timeline = Timeline(arrived[-1] if arrived else self._clock())
-
     def _playback_started(self, event: PlaybackStarted) -> None:
-        self._answered.mark("playback", self._clock())
-        log.info("turn %d: %s; ended by %s", event.turn, self._answered.line(), self._ended_because)
-        self._notify(Timing(event.turn, self._answered.since("last_voice")))
+        self.times.mark("playback", (event.turn, event.revision))
+        answered = self.times.answered
+        log.info("turn %d: %s; ended by %s", event.turn, answered.line(), self._ended_because)
+        self._notify(Timing(event.turn, answered.since("last_voice")))
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

@@ -33,7 +33,7 @@ async def test_a_question_is_answered_and_remembered():
 async def test_a_cough_before_the_first_sound_does_not_make_the_reply_seem_sooner():
     llm = ScriptedLlm("!|It is noon.")
     async with conversation(ScriptedStt("What time is it?", ""), llm) as (user, session):
-        session._clock = lambda: session._tape.seconds
+        session.times._clock = lambda: session._tape.seconds
         await user.ask()
         await user.hear("." * 10 + "#" * 3 + "." * 20)
         said = session._tape.seconds

@@ -187,7 +187,7 @@ async def test_a_session_answers_a_written_message_and_times_it_from_there():
             "What time is it?",
             "It is noon.",
         ]
-        assert 0.0 <= session.timeline.since("last_voice")["playback"] < 2.0
+        assert 0.0 <= session.times.answered.since("last_voice")["playback"] < 2.0
     assert Mode("half_duplex") in user.notifications
     assert Caption("user", 1, "What time is it?", final=True) in user.notifications
 
