@@ -60,8 +60,7 @@ class Recorder:
         self._numbers = itertools.count(1)
         self._open: WeakSet[_Files] = WeakSet()
         self._making: set[str] = set()
-        """Names of recordings that are being made, which nobody's tidying may touch. Never walked through:
-        conversations on the loop add to it, and the recorder's thread takes away."""
+        """Names of recordings that are being made, which nobody's tidying may touch."""
         # A conversation hands over one job a second, of 0.4 MB, so that many wait only behind a disk that
         # stands still: then the newest is refused, and its conversation is no longer recorded.
         self._worker = Worker("recorder", limit=64)
