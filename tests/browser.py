@@ -106,9 +106,14 @@ class Played:
     """From so many seconds on that clock, what to add for the one of `time.time`."""
 
     def index(self, at: float) -> int:
-        """The sample that was rendered at `at`, on the clock of `time.time`."""
-        known = [offset for start, offset in self.behind if start + offset <= at]
-        return round((at - (known[-1] if known else self.behind[0][1]) - self.first) * 48_000)
+        """The sample that was rendered at `at`, on the clock of `time.time`.
+
+        The rendering falls behind and never catches up, so what is seen later bounds it as well.
+        """
+        starts, seen = zip(*self.behind, strict=True)
+        least = np.minimum.accumulate(seen[::-1])[::-1]
+        known = [late for start, late in zip(starts, least, strict=True) if start + late <= at]
+        return round((at - (known[-1] if known else least[0]) - self.first) * 48_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,6 @@ async def test_no_word_is_counted_that_the_browser_had_not_played(jitter, monkey
     short = [until - heard for until, heard in measured if until is not None]
     assert len(short) >= 3, "a busy machine broke the recording"
     print(f"jitter {jitter}: seconds played but not counted: {np.round(short, 3)}")
-    # A block's way from the rendering to the page's clock is known to 5 ms, a quarter of a word.
-    assert min(short) >= -0.005
+    assert min(short) >= 0.0
     # 30 to 50 ms of it are the output device's, which the recording doesn't have.
     assert np.median(short) < 0.15 + jitter
