@@ -41,6 +41,7 @@ from local_voice.audio import SPEECH_RATE, read_wav, silence
 from local_voice.engines.smart_turn import SmartTurn
 from local_voice.model_store import ModelStore
 from local_voice.settings import TurnSettings
+from local_voice.stages import StartupError
 
 VOICES = ("flite:slt", "flite:rms", "espeak:en-us", "flite:awb", "espeak:en-gb")
 ASKED = 10
@@ -66,6 +67,11 @@ class Turn:
     """The server's breakdown, seconds from the last voiced sample; empty where the reply is not one to it."""
     clear: bool = True
     """The recording sounds finished."""
+
+
+def spoken(number: int) -> tuple[str, str]:
+    """The words and the voice of a question. Each in each voice: the first 50 differ."""
+    return QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
 
 
 def speak(text: str, voice: str, path: Path) -> None:
@@ -137,7 +143,7 @@ def recorded(count: int, folder: Path) -> list[Path]:
     wavs = []
     for number in range(count):
         wavs.append(folder / f"{number}.wav")
-        speak(QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)], wavs[-1])
+        speak(*spoken(number), wavs[-1])
     return wavs
 
 
@@ -152,7 +158,7 @@ async def clear_ends(wavs: Sequence[Path], turn: TurnSettings) -> list[bool]:
             probability = await judge.probability(heard)
             clear.append(probability >= turn.likely_probability)
             if not clear[-1]:
-                text, voice = QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
+                text, voice = spoken(number)
                 print(f"no clear end ({probability:.2f}): turn {number}, {voice}: {text}", flush=True)
     return clear
 
@@ -189,6 +195,8 @@ def main() -> None:
         turns = asyncio.run(
             measure(url, (1 if args.quick else args.turns) + 1, served(args.flags).settings.turn)
         )
+    except StartupError as error:  # a server elsewhere needs no models here; the judge of clear ends does
+        sys.exit(str(error))
     finally:
         if server is not None:
             server.terminate()  # a shell may have it ignore SIGINT

@@ -46,11 +46,10 @@ import numpy as np
 
 from benchmarks import report as reports
 from benchmarks.answers import Answer, ask, outcomes, times
-from benchmarks.bench_turn import ASKED, VOICES, speak
+from benchmarks.bench_turn import speak, spoken
 from benchmarks.peers.environments import PeerError
 from benchmarks.peers.systems import SYSTEMS, MakeCaller, Setup, System
 from benchmarks.report import Report, Share, Times
-from benchmarks.sounds import QUESTIONS
 from benchmarks.webrtc_client import AUDIBLE, RATE, Caller
 from benchmarks.words import word_errors
 from local_voice.audio import AudioChunk, read_wav, write_wav
@@ -109,8 +108,8 @@ def rendered(count: int) -> list[Question]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
-            path, words = Path(folder) / "question.wav", QUESTIONS[number % ASKED]
-            speak(words, VOICES[(number + number // ASKED) % len(VOICES)], path)
+            path, (words, voice) = Path(folder) / "question.wav", spoken(number)
+            speak(words, voice, path)
             sound = read_wav(path)
             loud = np.sqrt(np.mean(np.square(sound.samples[np.abs(sound.samples) > AUDIBLE])))
             samples = np.clip(sound.samples * (0.12 / loud), -0.99, 0.99).astype(np.float32)

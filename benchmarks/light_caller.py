@@ -31,8 +31,7 @@ from av import AudioFrame
 from av.packet import Packet
 
 from benchmarks.answers import Answer, answer
-from benchmarks.bench_turn import ASKED, VOICES, speak
-from benchmarks.sounds import QUESTIONS
+from benchmarks.bench_turn import ASKED, speak, spoken
 from benchmarks.webrtc_client import AUDIBLE, FRAME, RATE, Caller, CallError
 from local_voice.audio import Resampler, Samples, read_wav
 from local_voice.loop_lag import LoopLag
@@ -227,11 +226,6 @@ async def talk(url: str, questions: list[Question], wait: float, end: asyncio.Ev
             Counts(packets=caller.packets()).tell()
     except (CallError, TimeoutError, OSError) as error:
         Counts(refused=[f"{type(error).__name__}: {error}"]).tell()
-
-
-def spoken(number: int) -> tuple[str, str]:
-    """The words and the voice of a question."""
-    return QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
 
 
 async def call(url: str, callers: int, seconds: float) -> None:

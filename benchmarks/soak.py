@@ -24,10 +24,9 @@ from pathlib import Path
 
 from benchmarks.answers import Answer, ask, outcomes, unanswered
 from benchmarks.bench_concurrency import served
-from benchmarks.bench_turn import ASKED, VOICES, speak
+from benchmarks.bench_turn import ASKED, VOICES, speak, spoken
 from benchmarks.report import Times, flags_of, of_server, parser
 from benchmarks.scripted_server import ENGINES
-from benchmarks.sounds import QUESTIONS
 from benchmarks.watched import HELD, UNITS, Growth, Watch, draw
 from benchmarks.webrtc_client import Caller, CallError
 from local_voice.audio import AudioChunk, read_wav
@@ -84,9 +83,9 @@ async def measure(url: str, server: int, minutes: float, callers: int) -> tuple[
     """Look on while they talk."""
     questions = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(ASKED):
+        for number in range(ASKED * len(VOICES)):
             path = Path(folder) / f"{number}.wav"
-            speak(QUESTIONS[number], VOICES[number % len(VOICES)], path)
+            speak(*spoken(number), path)
             questions.append(read_wav(path))
     watch = Watch(url, server)
     household = Household(url, questions, watch)

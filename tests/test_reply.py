@@ -24,6 +24,13 @@ class Typist:
             yield piece
 
 
+async def write(model: Typist, count: int) -> None:
+    """Let it write so many pieces, and all follow from each."""
+    for _ in range(count):
+        model.allowed.release()
+        await settle()
+
+
 def start(model: Typist, tts: ToneTts) -> tuple[asyncio.Task[None], list[str], list[str]]:
     marks: list[str] = []
     clauses: list[str] = []
@@ -58,9 +65,7 @@ async def test_a_sentence_is_spoken_while_the_token_after_its_full_stop_is_await
 async def test_what_was_spoken_ahead_in_vain_is_not_heard():
     model, tts = Typist("See docs.", "python today."), ToneTts()
     task, _, clauses = start(model, tts)
-    for _ in model.pieces:
-        model.allowed.release()
-        await settle()
+    await write(model, len(model.pieces))
     await task
     assert tts.clauses == ["See docs.", "See docs.python today."]
     assert clauses == ["See docs.python today."]
@@ -76,9 +81,7 @@ async def test_a_wrong_guess_that_can_not_be_spoken_is_nobodys_trouble():
 
     model, tts = Typist("See docs.", "python today."), Choosy()
     task, marks, clauses = start(model, tts)
-    for _ in model.pieces:
-        model.allowed.release()
-        await settle()
+    await write(model, len(model.pieces))
     await task
     assert clauses == tts.clauses == ["See docs.python today."]
     assert "first_sound" in marks
@@ -92,9 +95,7 @@ async def test_a_guess_that_was_right_and_can_not_be_spoken_fails_the_reply():
 
     model = Typist("All is", " well.", " So")
     task, _, _ = start(model, Mute())
-    for _ in model.pieces:
-        model.allowed.release()
-        await settle()
+    await write(model, len(model.pieces))
     with pytest.raises(ExceptionGroup) as failure:
         await task
     assert failure.group_contains(StageError, match="not that")
@@ -103,9 +104,7 @@ async def test_a_guess_that_was_right_and_can_not_be_spoken_fails_the_reply():
 async def test_a_wrong_guess_does_not_keep_the_right_one_from_being_spoken_ahead():
     model, tts = Typist("My favourite city today", " can", "not be named.", " So"), ToneTts()
     task, marks, clauses = start(model, tts)
-    for _ in model.pieces[:3]:
-        model.allowed.release()
-        await settle()
+    await write(model, 3)
     assert tts.clauses == ["My favourite city today", "My favourite city today cannot be named."]
     assert (clauses, "first_sound" in marks) == ([], False)
     model.allowed.release()
