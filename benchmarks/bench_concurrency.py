@@ -23,7 +23,7 @@ be late callers. `cpu`: cores that the server and its children take, for each co
 
 `memory`: MiB that the server's own process gives back when all have hung up, for each conversation; looked at
 in each of the first `--seconds`, since a conversation keeps 5 minutes of its sound, 4 MiB a minute. What
-models in it hold they hold before and after; where they move more than that it is `not measurable`. What
+models in it hold they hold before and after; where they move more than that there is `none` to tell. What
 their passes leave until somebody hangs up is in it, 24 MiB for one conversation as for four: so compare it
 with that of as many. Models in other processes are left out: vLLM takes what it needs for all at its start.
 `callers`: cores that the callers take. On one machine they share the cores with the server, so what is
@@ -109,14 +109,12 @@ class Level:
         return lost / max(1, self.counts.questions)
 
     @property
-    def memory_each(self) -> Share | str:
-        """MiB for each conversation."""
+    def memory_each(self) -> Share:
+        """MiB for each conversation; empty where what else is in the process moves by more."""
         without = float(np.mean(self.memory_without))
-        grown = [look - without for look in self.memory]
         if min(self.memory) <= max(self.memory_without):
-            least, most = (f"{look / self.sessions:.1f}" for look in (min(grown), max(grown)))
-            return f"not measurable ({least} to {most})"
-        return Share([(look, self.sessions) for look in grown], unit="MiB")
+            return Share([], unit="MiB")
+        return Share([(look - without, self.sessions) for look in self.memory], unit="MiB")
 
     @property
     def packets_late(self) -> list[tuple[float, float]]:
