@@ -199,6 +199,9 @@ class LlmSettings(Section):
     block_size: Tokens = 16
     """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon. On
     ARM, and on a CPU with AMX, rounded up to a multiple of 32, as vLLM's attention wants it there."""
+    prompt_lookup: bool = True
+    """Guess what a reply takes up from its question, and check three words for the price of one; what is
+    written stays the model's own. Without a GPU only."""
     max_concurrent: Annotated[int, Field(gt=0), Unit("count")] = 8
     """Replies written at the same time."""
     eager: bool = True

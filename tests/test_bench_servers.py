@@ -559,7 +559,8 @@ def test_the_log_of_a_language_model_that_does_not_start_says_why(monkeypatch, t
             pass
 
         def _arguments(self):
-            return {"additional_config": {}, "distributed_executor_backend": ""}
+            ours = ("additional_config", "distributed_executor_backend", "speculative_config")
+            return dict.fromkeys(ours)
 
     monkeypatch.setattr(systems, "running", running)
     monkeypatch.setattr(systems, "VllmBuilder", Builder)

@@ -1,5 +1,5 @@
-"""vLLM's int8 product for AMX, used without AMX: it must be there, be chosen, and multiply right. And its
-tokenizers, lent from one engine to the next."""
+"""vLLM's int8 product for AMX, used without AMX: it must be there, be chosen, and multiply right. Its way to
+check guessed tokens, and what is guessed. And its tokenizers, lent from one engine to the next."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from local_voice.engines.inside_vllm import (
     allow_small_blocks,
+    draw_and_compare,
     prefer_compiled_norm,
     prefer_vnni_product,
     share_tokenizers,
@@ -213,3 +215,131 @@ def test_vllm_ends_a_loop_but_not_a_number_or_a_refrain(text: str, is_loop: bool
     params = RepetitionDetectionParams(**LOOP)
     ended = any(check_sequence_repetition(tokens[:end], params) for end in range(1, len(tokens) + 1))
     assert ended == is_loop
+
+
+VOCABULARY = 40
+
+
+def checked(monkeypatch, guesses: list[list[int]], rows: torch.Tensor, temperatures: list[float]) -> list:
+    """What is written where each request's `guesses` are checked by `rows` of logits."""
+    from vllm.v1.sample import rejection_sampler
+    from vllm.v1.sample.logits_processor import LogitsProcessors
+    from vllm.v1.sample.metadata import SamplingMetadata
+    from vllm.v1.sample.sampler import Sampler
+    from vllm.v1.spec_decode.metadata import SpecDecodeMetadata
+
+    theirs = rejection_sampler.RejectionSampler.forward
+    monkeypatch.setattr(rejection_sampler.RejectionSampler, "forward", theirs)  # put back afterwards
+    draw_and_compare()
+    nothing = torch.empty(0)
+    sampling = SamplingMetadata(
+        temperature=torch.tensor(temperatures) if any(temperatures) else None,
+        all_greedy=not any(temperatures),
+        all_random=all(temperatures),
+        top_p=None,
+        top_k=None,
+        generators={},
+        max_num_logprobs=None,
+        no_penalties=True,
+        prompt_token_ids=None,
+        frequency_penalties=nothing,
+        presence_penalties=nothing,
+        repetition_penalties=nothing,
+        output_token_ids=[[] for _ in guesses],
+        allowed_token_ids_mask=None,
+        bad_words_token_ids={},
+        logitsprocs=LogitsProcessors(),
+    )
+    sampler = rejection_sampler.RejectionSampler(Sampler())
+    metadata = SpecDecodeMetadata.make_dummy(guesses, torch.device("cpu"))
+    # As the model runner makes it: the last row of each request.
+    metadata.bonus_logits_indices = metadata.cu_num_sampled_tokens - 1
+    output = sampler(metadata, None, rows, sampling)
+    written, _ = sampler.parse_output(output.sampled_token_ids, VOCABULARY)
+    return written
+
+
+def likeliest(*tokens: int) -> torch.Tensor:
+    """Rows of logits that are sure of these."""
+    return 9.0 * torch.nn.functional.one_hot(torch.tensor(tokens), VOCABULARY).float()
+
+
+def test_guesses_are_written_as_far_as_they_are_what_the_model_says(monkeypatch) -> None:
+    rows = likeliest(1, 2, 30, 4, 5, 6, 7, 8)
+    # Right, right, wrong; nothing guessed; both right, and one more for that; the first one wrong.
+    guesses = [[1, 2, 3], [], [6], [9]]
+    assert checked(monkeypatch, guesses, likeliest(1, 2, 30, 4, 5, 6, 7, 8, 9), [0.0] * 4) == [
+        [1, 2, 30],
+        [5],
+        [6, 7],
+        [8],
+    ]
+    assert checked(monkeypatch, [[1, 2], [4, 9]], rows[:6], [0.0, 0.3]) == [[1, 2, 30], [4, 5]]
+
+
+def test_what_is_written_after_a_guess_is_as_likely_as_without_it(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "randint", torch.randint)  # seeds are drawn from torch's own generator
+    torch.manual_seed(3)
+    some = torch.randn(2, VOCABULARY, generator=torch.Generator().manual_seed(1))
+    guess, times = int(some[0].argsort()[-2]), 6000
+    wanted = (some / 0.7).softmax(-1)
+    rows = some.repeat(times, 1)
+    written = checked(monkeypatch, [[guess]] * times, rows, [0.7] * times)
+    first = torch.bincount(torch.tensor([tokens[0] for tokens in written]), minlength=VOCABULARY) / times
+    # Four standard errors, for each of 40 tokens.
+    torch.testing.assert_close(first, wanted[0], atol=4 * (0.25 / times) ** 0.5, rtol=0)
+    behind = [tokens[1] for tokens in written if tokens[0] == guess]
+    assert all((len(tokens) == 2) == (tokens[0] == guess) for tokens in written)
+    second = torch.bincount(torch.tensor(behind), minlength=VOCABULARY) / len(behind)
+    torch.testing.assert_close(second, wanted[1], atol=4 * (0.25 / len(behind)) ** 0.5, rtol=0)
+
+
+def test_temperatures_reach_their_own_requests(monkeypatch) -> None:
+    flat = torch.zeros(1, VOCABULARY)
+    rows = torch.cat([likeliest(1, 2), flat, likeliest(3, 4)])
+    # 9 at a temperature of 0.01 is certain, at 1000 it is one of 40.
+    sure = checked(monkeypatch, [[1], [], [3]], rows, [0.01, 1.0, 0.01])
+    assert (sure[0], sure[2]) == ([1, 2], [3, 4])
+    torch.manual_seed(4)
+    wild = [checked(monkeypatch, [[1], [], [3]], rows, [1000.0, 1.0, 0.01]) for _ in range(20)]
+    assert sum(drawn[0][0] == 1 for drawn in wild) < 8
+    assert all(drawn[2] == [3, 4] for drawn in wild)
+
+
+@pytest.fixture
+def drafter(monkeypatch):
+    from types import SimpleNamespace
+
+    from local_voice.engines import vllm_drafter
+
+    known = {"what": 0, "is": 1, "noon": 2, "<end>": 3}
+    tokenizer = SimpleNamespace(
+        all_special_ids=[3], added_tokens_decoder={3: "<end>"}, get_vocab=lambda: known
+    )
+    monkeypatch.setattr(vllm_drafter, "cached_tokenizer_from_config", lambda model: tokenizer)
+    model = SimpleNamespace(max_model_len=8, get_vocab_size=lambda: 5)
+    return vllm_drafter.PromptLookup(SimpleNamespace(model_config=model))
+
+
+def guessed(drafter, *texts: list[int], reading: int = 0) -> list[list[int]]:
+    """`texts`: prompts and replies so far. Of them the first `reading` are still read."""
+    rows = np.zeros((len(texts), 8), np.int32)
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text)] = text
+    written = [[] if number < reading else text[-1:] for number, text in enumerate(texts)]
+    return drafter.propose(written, np.array([len(text) for text in texts], np.int32), rows)
+
+
+def test_guesses_are_as_many_as_are_checked_for_nothing(drafter) -> None:
+    text = [0, 1, 2, 1, 2, 0]
+    assert guessed(drafter, text) == [[1, 2]]
+    assert guessed(drafter, [1, 2, 1, 2, 1]) == [[2, 1]]
+    assert guessed(drafter, text, text) == [[1], [1]]
+    assert guessed(drafter, text, text, text) == [[], [], []]
+    # A prompt that is still read neither gets guesses nor takes them from others.
+    assert guessed(drafter, text, text, reading=1) == [[], [1, 2]]
+
+
+def test_nothing_is_guessed_beyond_the_context(drafter) -> None:
+    assert guessed(drafter, [0, 1, 2, 1, 2, 1, 0]) == [[1]]
+    assert guessed(drafter, [0, 1, 2, 1, 2, 1, 2, 0]) == [[]]

@@ -18,6 +18,7 @@ FLOORS = (
         "spoken_numbers",
         "speakable",
         "log_mel",
+        "prompt_lookup",
         "turn_words",
         "sounds_like",
         "sentences",

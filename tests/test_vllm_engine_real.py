@@ -102,6 +102,24 @@ async def test_the_model_computes_inside_the_core_on_cores_of_its_own(real: Real
 
 
 @marked
+async def test_what_a_reply_takes_up_from_its_question_is_written_several_words_at_once(real: Real) -> None:
+    sentence = "The old keeper of the lighthouse counted every ship that passed in the long winter nights."
+    pieces = [piece async for piece in real.engine.generate([Message("user", f"Repeat: {sentence}")])]
+    text = "".join(pieces)
+    assert sentence in text
+    assert len(pieces) < 0.6 * real.engine.count_tokens(text)
+
+
+@marked
+async def test_a_reply_that_fills_the_context_to_its_end_is_cut_there(real: Real) -> None:
+    row = "one two three four five six seven eight nine ten "
+    begun = Message("user", "Count to ten again and again. " + row * 97)
+    text = await reply(real.engine, [begun])
+    assert 3 < real.engine.count_tokens(text) < 40
+    assert "Paris" in await reply(real.engine, FRANCE)
+
+
+@marked
 async def test_a_reply_that_goes_round_in_circles_is_ended(real: Real) -> None:
     song = [Message("user", "Write this line again and again for ever: row, row, row your boat.")]
     text = await reply(real.engine, song)

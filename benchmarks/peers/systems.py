@@ -165,7 +165,8 @@ def language_model(settings: Settings, logs: Path) -> Iterator[str]:
     llm = settings.llm
     port = free_port()
     flags = VllmBuilder(ModelStore().path(llm.model), llm, settings.profile)._arguments()
-    del flags["additional_config"], flags["distributed_executor_backend"]
+    for ours in ("additional_config", "distributed_executor_backend", "speculative_config"):
+        del flags[ours]
     if settings.profile == "cpu":
         flags["block_size"] = 32
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_voice.engines.inside_vllm import (
     allow_small_blocks,
+    draw_and_compare,
     prefer_compiled_norm,
     prefer_vnni_product,
     share_tokenizers,
@@ -41,6 +42,12 @@ FAIR_TOKENS = 32
 """Of a step, what each prompt gets at least where several are computed; more if there is room."""
 IN_ONE_PROCESS = "local_voice.engines.vllm_executor.InsideCore"
 """The executor for a CPU. On one GPU vLLM by itself gives the model no process of its own."""
+GUESSES = {
+    "method": "custom_class",
+    "model": "local_voice.engines.vllm_drafter.PromptLookup",
+    "num_speculative_tokens": 3,
+}
+"""For a CPU. With a GPU vLLM would no longer plan a step while the one before it runs."""
 SHUTDOWN_SECONDS = 2.0
 """The engine core may take this long to end by itself."""
 EXCEPTION = re.compile(r"\b(?:[A-Z]\w*(?:Error|Exception)): (\S.*)")
@@ -166,6 +173,7 @@ class VllmBuilder:
             "disable_log_stats": True,
             "enable_log_requests": False,
             "distributed_executor_backend": None if cuda else IN_ONE_PROCESS,
+            "speculative_config": GUESSES if settings.prompt_lookup and not cuda else None,
             "additional_config": Lifeline(self.log_file, None if cuda else _prepare_cpu),
         }
 
@@ -206,6 +214,7 @@ def _prepare_cpu() -> None:
     prefer_vnni_product()
     prefer_compiled_norm()
     allow_small_blocks()
+    draw_and_compare()
 
 
 def first_line(error: BaseException) -> str:
