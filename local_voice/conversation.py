@@ -67,9 +67,11 @@ from local_voice.turns import Reply, UserTurn, plain, same_beginning
 LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""
 
-WARM_WORDS = 13
-"""New stable words that are worth reading ahead: vLLM keeps whole blocks of 16 tokens (32 on a CPU with
-AMX), of which English words take about 1.3 each."""
+WARM_WORDS = 2
+"""New words that are worth reading ahead where vLLM runs on a CPU: it finds a prompt again to the token."""
+WARM_STABLE_WORDS = 13
+"""The same elsewhere, of words that two partial transcripts agree on: other engines find whole blocks of 16
+tokens again, of which English words take about 1.3 each."""
 
 FALSE_ALARMS = 2
 """After this many sounds that were no interruption, only words interrupt the reply that goes on."""
@@ -83,6 +85,7 @@ class Conversation:
         self._endpointer = Endpointer(settings.vad, settings.turn)
         self._vad = settings.vad
         self._memory = Memory(settings)
+        self._to_the_token = settings.profile == "cpu" and not settings.llm.url
         self.turn = 0
         self.revision = 0
         self._user: UserTurn | None = None
@@ -269,7 +272,6 @@ class Conversation:
             return self._partial_overlap_words(self._overlap, text)
         if user.drafted is not None or not self._endpointer.speaking:
             return []
-        words = same_beginning(before, text)
         if (
             self._settings.draft_from_partials
             and plain(before) == plain(text)
@@ -277,7 +279,9 @@ class Conversation:
             and self._reply is None
         ):
             return self._draft(user, self.user_text(text))
-        if len(words) >= user.warmed_words + WARM_WORDS and self._reply is None:
+        words = text.split() if self._to_the_token else same_beginning(before, text)
+        worth = WARM_WORDS if self._to_the_token else WARM_STABLE_WORDS
+        if len(words) >= user.warmed_words + worth and self._reply is None:
             user.warmed_words = len(words)
             return [Warm((*self.history, Message("user", self.user_text(" ".join(words)))))]
         return []

@@ -107,7 +107,7 @@ class LanguageModel(Engine, Protocol):
         ...
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        """Read a prompt ahead, so that a reply to one that begins alike starts sooner.
+        """Read a prompt ahead, so that a reply to one that begins alike starts sooner; or not, if it is busy.
 
         Raises `StageError`.
         """

@@ -5,6 +5,7 @@ from conversation_table import WINDOW, Table, kinds, only
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from local_voice.conversation import Conversation
 from local_voice.events import (
     Draft,
     FinalTranscript,
@@ -27,6 +28,7 @@ from local_voice.events import (
     Withdraw,
 )
 from local_voice.sentences import APOLOGIES
+from local_voice.settings import Settings
 
 
 def test_a_turn_is_transcribed_drafted_judged_and_released_in_this_order():
@@ -133,8 +135,21 @@ def test_long_pauses_are_learned():
     assert only(Release, table.hear("." * 8))
 
 
-def test_stable_words_of_a_long_turn_are_read_ahead():
+def test_words_are_read_ahead_where_the_engine_knows_prompts_to_the_token():
     table = Table()
+    table.hear("#" * 40)
+    assert table.tell(PartialTranscript(1, 0, "What")) == []
+    (warm,) = table.tell(PartialTranscript(1, 0, "What is the cap."))
+    assert warm == Warm((Message("user", "What is the cap."),))
+    assert table.tell(PartialTranscript(1, 0, "What is the capital of")) == []
+    (warm,) = table.tell(PartialTranscript(1, 0, "What is the capital of that country"))
+    assert warm == Warm((Message("user", "What is the capital of that country"),))
+
+
+@pytest.mark.parametrize("elsewhere", [{"profile": "cuda"}, {"llm": {"url": "http://gpu2:8000/v1"}}])
+def test_elsewhere_only_stable_words_of_a_long_turn_are_read_ahead(elsewhere):
+    table = Table()
+    table.conversation = Conversation(Settings(**elsewhere))
     words = "I have been thinking about this for a very long time and now I want to know"
     table.hear("#" * 40)
     assert table.tell(PartialTranscript(1, 0, words)) == []

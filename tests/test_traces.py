@@ -2,7 +2,8 @@
 
 Each trace in `traces/` was recorded from the real engines by a caller of `benchmarks.bench_conversation`, and
 its words were hidden by `local-voice hide-words`. Where a change is meant, record them again. They are from
-before `half_sure_seconds`, and keep it at what such turns waited then.
+before `half_sure_seconds`, and keep it at what such turns waited then; and from before short questions were
+read ahead, which was added to them (`Warm`): it changes nothing that was decided.
 """
 
 from collections import Counter

@@ -119,6 +119,53 @@ async def test_a_reply_that_fills_the_context_to_its_end_is_cut_there(real: Real
     assert "Paris" in await reply(real.engine, FRANCE)
 
 
+async def computed(real: Real, tokens: list[int], **prompt: str) -> tuple[list[int], int]:
+    """What the model writes after these tokens, and how many of them it has found again."""
+    params = real.engine._sampling(12, 0.0)
+    engine, number = real.engine._engine, next(real.engine._numbers)
+    assert engine is not None
+    written: list[int] = []
+    found = 0
+    async for output in engine.generate({"prompt_token_ids": tokens, **prompt}, params, f"test-{number}"):
+        written += output.outputs[0].token_ids
+        found = output.num_cached_tokens or found
+    return written, found
+
+
+@marked
+async def test_a_prompt_is_found_again_to_the_token_and_means_the_same(real: Real) -> None:
+    tokenizer = real.engine._builder.tokenizer
+    text = "A ship that had no name came in one night, and the keeper of the light wrote into his book "
+    begun = tokenizer.encode(text * 3)
+    other = tokenizer.encode(" but nobody knew why")
+    assert len(begun) > 60
+    await computed(real, begun)
+    for shared in (len(begun) - 1, len(begun) - 2, 48, 47, 33, 32, 31, 20):
+        tokens = begun[:shared] + other
+        # Where another prompt is computed at the same time, too.
+        (ours, found), (twin, _) = await asyncio.gather(computed(real, tokens), computed(real, tokens))
+        alone, nothing = await computed(real, tokens, cache_salt=f"not found {shared}")
+        assert (found, nothing) == (shared, 0)
+        assert ours == twin == alone
+    # What was written is known, but for its last token, unless that was guessed.
+    written, _ = await computed(real, begun)
+    whole = [*begun, *written, *other]
+    ours, found = await computed(real, whole)
+    assert 0 <= len(begun + written) - found <= 1
+    assert ours == (await computed(real, whole, cache_salt="not found"))[0]
+
+
+@marked
+async def test_nothing_is_read_ahead_while_somebody_is_answered(real: Real) -> None:
+    async with aclosing(real.engine.generate([Message("user", "Tell me a long story.")])) as pieces:
+        await anext(pieces)
+        before = next(real.engine._numbers)
+        await real.engine.warm(FRANCE)
+        assert next(real.engine._numbers) == before + 1  # no request was made
+    await real.engine.warm(FRANCE)
+    assert next(real.engine._numbers) == before + 3
+
+
 @marked
 async def test_a_reply_that_goes_round_in_circles_is_ended(real: Real) -> None:
     song = [Message("user", "Write this line again and again for ever: row, row, row your boat.")]

@@ -8,6 +8,9 @@ It adds and normalises in ten calls of torch's on a CPU, though it has both in o
 
 Its attention on a CPU has a form for blocks of 16 tokens, but is offered multiples of 32 only.
 
+It finds the beginning of a known prompt again in whole blocks, though for other kinds of models it copies a
+block that is known in part, and goes on in the copy.
+
 Where guessed tokens are checked it reads temperatures from memory that nobody has written on a CPU
 (`_expand_kernel_impl` fills a copy), and draws from the whole vocabulary once for each guess, wanted or not.
 
@@ -22,6 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+KNOWN_BEFORE_END = 64
+"""Tokens of a prompt, of which any may be the last that the next one shares: what a user says in a turn."""
 
 
 def prefer_vnni_product() -> None:
@@ -82,6 +88,69 @@ def allow_small_blocks() -> None:
     from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 
     CPUAttentionBackend.get_supported_kernel_block_sizes = staticmethod(lambda spec=None: [MultipleOf(16)])
+
+
+def know_prompts_to_the_token() -> None:
+    """Let what two prompts have in common be computed once to the token, instead of to a block of 16.
+
+    For a process of vLLM's on a CPU, before the engine is made. The parts are vLLM's own, which joins them
+    for models that keep a state (`prefix_match_unit`): hashes of single tokens, entries for a block that ends
+    at any of them, and the copy that is made before such a block is written on. Here every token that a
+    request has computed since shortly before its prompt's end gets an entry when the request is over, never
+    sooner: what is copied has to be there.
+    """
+    from vllm.v1.core import kv_cache_coordinator
+    from vllm.v1.core.kv_cache_manager import KVCacheManager
+    from vllm.v1.core.single_type_kv_cache_manager import FullAttentionManager
+    from vllm.v1.engine import core
+    from vllm.v1.kv_cache_interface import FullAttentionSpec
+
+    in_blocks, forget = core.resolve_kv_cache_block_sizes, KVCacheManager.free
+
+    def sizes(cache: Any, config: Any) -> tuple[int, int]:
+        scheduled, hashed = in_blocks(cache, config)
+        specs = [group.kv_cache_spec for group in cache.kv_cache_groups]
+        return scheduled, 1 if [type(spec) for spec in specs] == [FullAttentionSpec] else hashed
+
+    class ToTheToken(kv_cache_coordinator.UnitaryKVCacheCoordinator):  # type: ignore[misc]  # not typed
+        def __init__(self, config: Any, *limits: Any, pcp_world_size: int, **more: Any) -> None:
+            kv_cache_coordinator.KVCacheCoordinator.__init__(
+                self, config, *limits, pcp_world_size=pcp_world_size, **more
+            )
+            (manager,) = self.single_type_managers
+            self.kv_cache_spec = config.kv_cache_groups[0].kv_cache_spec
+            self.block_size, self.dcp_world_size = manager.block_size, manager.dcp_world_size
+            self.pcp_world_size = pcp_world_size
+
+        def find_longest_cache_hit(self, block_hashes: Any, max_cache_hit_length: int) -> Any:
+            (manager,) = self.single_type_managers
+            blocks, tokens = manager.find_longest_cache_hit(
+                block_hashes=block_hashes,
+                max_length=max_cache_hit_length,
+                kv_cache_group_ids=[0],
+                block_pool=self.block_pool,
+                kv_cache_spec=self.kv_cache_spec,
+                drop_eagle_block=False,
+                alignment_tokens=self.block_pool.hash_block_size,
+            )
+            return blocks, tokens, 0
+
+    def free(cache: Any, request: Any) -> None:
+        manager = cache.coordinator.single_type_managers[0]
+        size, blocks = manager.block_size, manager.req_to_blocks.get(request.request_id, [])
+        known = min(request.num_computed_tokens, len(request.block_hashes), len(blocks) * size)
+        since = request.num_prompt_tokens - KNOWN_BEFORE_END
+        # From the end: an entry for more of a block would replace those for less of it.
+        for tokens in range(known, max(0, since), -1):
+            if tokens % size and cache.block_pool.hash_block_size == 1:
+                cache.block_pool.cache_partial_block(request, blocks[tokens // size], tokens, 0, size)
+        forget(cache, request)
+
+    core.resolve_kv_cache_block_sizes = sizes
+    kv_cache_coordinator.UnitaryKVCacheCoordinator = ToTheToken
+    KVCacheManager.free = free
+    # Else it would make an entry when a step is planned, and another request of that step would copy nothing.
+    FullAttentionManager._cache_partial_tail_block = lambda manager, request, num_tokens: None
 
 
 def draw_and_compare() -> None:

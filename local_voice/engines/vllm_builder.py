@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from local_voice.engines.inside_vllm import (
     allow_small_blocks,
     draw_and_compare,
+    know_prompts_to_the_token,
     prefer_compiled_norm,
     prefer_vnni_product,
     share_tokenizers,
@@ -215,6 +216,7 @@ def _prepare_cpu() -> None:
     prefer_compiled_norm()
     allow_small_blocks()
     draw_and_compare()
+    know_prompts_to_the_token()
 
 
 def first_line(error: BaseException) -> str:

@@ -107,11 +107,12 @@ class VllmEngine:
     async def warm(self, messages: Sequence[Message]) -> None:
         """Compute a prompt that others will begin with, so that they find it in the prefix cache.
 
-        The first one, with which every conversation begins, is computed again after a restart. Raises
-        `StageError`.
+        Not while the model writes: it would hold up somebody's tokens. The first one, with which every
+        conversation begins, is computed again after a restart. Raises `StageError`.
         """
         self._warmed = self._warmed or tuple(messages)
-        await self._write_one(messages)
+        if not self._running:
+            await self._write_one(messages)
 
     @property
     def waiting(self) -> int:
