@@ -106,6 +106,7 @@ def know_prompts_to_the_token() -> None:
     from vllm.v1.kv_cache_interface import FullAttentionSpec
 
     in_blocks, forget = core.resolve_kv_cache_block_sizes, KVCacheManager.free
+    remember_tail = FullAttentionManager._cache_partial_tail_block
 
     def sizes(cache: Any, config: Any) -> tuple[int, int]:
         scheduled, hashed = in_blocks(cache, config)
@@ -146,11 +147,15 @@ def know_prompts_to_the_token() -> None:
                 cache.block_pool.cache_partial_block(request, blocks[tokens // size], tokens, 0, size)
         forget(cache, request)
 
+    def tail(manager: Any, request: Any, num_tokens: int) -> None:
+        # It makes an entry when a step is planned, and another request of that step would copy nothing.
+        if manager.block_pool.hash_block_size > 1:
+            remember_tail(manager, request, num_tokens)
+
     core.resolve_kv_cache_block_sizes = sizes
     kv_cache_coordinator.UnitaryKVCacheCoordinator = ToTheToken
     KVCacheManager.free = free
-    # Else it would make an entry when a step is planned, and another request of that step would copy nothing.
-    FullAttentionManager._cache_partial_tail_block = lambda manager, request, num_tokens: None
+    FullAttentionManager._cache_partial_tail_block = tail
 
 
 def draw_and_compare() -> None:
