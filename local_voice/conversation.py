@@ -68,7 +68,8 @@ LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""
 
 WARM_WORDS = 2
-"""New words that are worth reading ahead where vLLM runs on a CPU: it finds a prompt again to the token."""
+"""New words that are worth reading ahead where vLLM runs on a CPU: it finds a prompt again to the token, but
+for a few kinds of models."""
 WARM_STABLE_WORDS = 13
 """The same elsewhere, of words that two partial transcripts agree on: other engines find whole blocks of 16
 tokens again, of which English words take about 1.3 each."""
@@ -281,10 +282,14 @@ class Conversation:
             return self._draft(user, self.user_text(text))
         words = text.split() if self._to_the_token else same_beginning(before, text)
         worth = WARM_WORDS if self._to_the_token else WARM_STABLE_WORDS
-        if len(words) >= user.warmed_words + worth and self._reply is None:
-            user.warmed_words = len(words)
-            return [Warm((*self.history, Message("user", self.user_text(" ".join(words)))))]
-        return []
+        if len(words) < user.warmed_words + worth or self._reply is not None:
+            return []
+        own = self._memory.own_words(user, " ".join(words))
+        said = self._memory.addressed(user, self.user_text(own))
+        if not said:
+            return []
+        user.warmed_words = len(words)
+        return [Warm((*self.history, Message("user", said)))]
 
     def _transcribed(self, user: UserTurn, text: str, now: float) -> list[Command]:
         if self._memory.is_not_the_users(user, text):
@@ -300,7 +305,7 @@ class Conversation:
             self.history.append(Message("user", user.text))
             self._answered_until = self._memory.silenced_at = user.pause_end
             return self._drop(user, now)
-        said = self._memory.addressed(user)
+        said = self._memory.addressed(user, user.text)
         if said is None:
             return self._drop(user, now)
         if not said:

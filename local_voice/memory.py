@@ -75,13 +75,13 @@ class Memory:
             cut_off=user.cut_off,
         )
 
-    def addressed(self, user: UserTurn) -> str | None:
-        """What was said to the assistant; None if the turn was not meant for it."""
+    def addressed(self, user: UserTurn, text: str) -> str | None:
+        """What of the turn's `text` was said to the assistant; None if the turn was not meant for it."""
         if user.typed or not self._settings.wake_phrase:
-            return user.text
-        said = after_wake_phrase(user.text, self._settings.wake_phrase)
+            return text
+        said = after_wake_phrase(text, self._settings.wake_phrase)
         meant = user.addressed or user.start < self.attentive_until
-        return user.text if said is None and meant else said
+        return text if said is None and meant else said
 
     def own_words(self, user: UserTurn, text: str) -> str:
         """What the user said of the words recognised in the open segment: they may begin with an echo."""

@@ -197,8 +197,8 @@ class LlmSettings(Section):
     kv_cache_gib: Annotated[float, Field(gt=0), Unit("GiB")] = 0.5
     """Memory for the key-value cache."""
     block_size: Tokens = 16
-    """Key-value block, a multiple of 16: a prompt's beginning is reused in whole blocks, so small is soon. On
-    ARM, and on a CPU with AMX, rounded up to a multiple of 32, as vLLM's attention wants it there."""
+    """Key-value block, a multiple of 16. On a GPU a prompt's beginning is reused in whole blocks, so small is
+    soon. On ARM, and on a CPU with AMX, rounded up to a multiple of 32: vLLM's attention wants it there."""
     prompt_lookup: bool = True
     """Guess what a reply takes up from its question, and check three words for the price of one; what is
     written stays the model's own. Without a GPU only."""

@@ -31,7 +31,7 @@ class UserTurn:
     drafted: str | None = None
     """The words that the prepared reply answers."""
     warmed_words: int = 0
-    """Words of this turn that the language model has read ahead."""
+    """Words of the open segment that the language model was asked to read ahead."""
     failed: Stage | None = None
     cut_off: bool = False
     """It has been answered before it was over."""
@@ -85,7 +85,7 @@ class UserTurn:
         """Keep the open segment's words and begin another one."""
         if self.transcript:
             self.fixed.append(self.transcript)
-        self.segment_start = start
+        self.segment_start, self.warmed_words = start, 0
         if self.typed:
             self.addressed, self.certain = True, len(self.fixed)
         self.typed = False

@@ -146,6 +146,23 @@ def test_words_are_read_ahead_where_the_engine_knows_prompts_to_the_token():
     assert warm == Warm((Message("user", "What is the capital of that country"),))
 
 
+def test_only_what_would_be_answered_is_read_ahead():
+    table = Table(wake_phrase="okay nova")
+    table.hear("#" * 40)
+    assert table.tell(PartialTranscript(1, 0, "I said to her that it is late")) == []
+    (warm,) = table.tell(PartialTranscript(1, 0, "Okay Nova, what is the time"))
+    assert warm == Warm((Message("user", "what is the time"),))
+    assert table.tell(PartialTranscript(1, 0, "Okay Nova, what is the time")) == []
+
+
+def test_words_after_a_long_pause_are_read_ahead_too():
+    table = Table()
+    table.hear("#" * 20)
+    assert only(Warm, table.tell(PartialTranscript(1, 0, "one two three four five six seven")))
+    table.conversation._user.fix_segment(0.5)
+    assert only(Warm, table.tell(PartialTranscript(1, 0, "and eight")))
+
+
 @pytest.mark.parametrize("elsewhere", [{"profile": "cuda"}, {"llm": {"url": "http://gpu2:8000/v1"}}])
 def test_elsewhere_only_stable_words_of_a_long_turn_are_read_ahead(elsewhere):
     table = Table()

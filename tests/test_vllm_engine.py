@@ -423,6 +423,9 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
     settings = LlmSettings(kv_cache_gib=2.0, gpu_memory_fraction=0.4, context_tokens=1000, max_concurrent=3)
     told = VllmBuilder(tmp_path, settings, profile)._arguments()
     assert told["load_format"] == "safetensors"
+    assert (told["speculative_config"] is not None) == (profile == "cpu")
+    without = VllmBuilder(tmp_path, LlmSettings(prompt_lookup=False), profile)._arguments()
+    assert without["speculative_config"] is None
     assert told["trust_remote_code"] is False
     assert told["kv_cache_memory_bytes"] == 2 << 30
     assert told["gpu_memory_utilization"] == 0.4

@@ -140,7 +140,7 @@ class TapedLlm(Entered):
         async with closing(self._llm.generate(messages)) as deltas:
             async for delta in deltas:
                 take.text += delta
-                take.tokens += 1
+                take.tokens = self._llm.count_tokens(take.text)
                 yield delta
         take.written = True
 

@@ -127,7 +127,8 @@ def know_prompts_to_the_token() -> None:
             (manager,) = self.single_type_managers
             blocks, tokens = manager.find_longest_cache_hit(
                 block_hashes=block_hashes,
-                max_length=max_cache_hit_length,
+                # Where one token is left, vLLM adds guesses of its own, which are none.
+                max_length=max(0, max_cache_hit_length - 1),
                 kv_cache_group_ids=[0],
                 block_pool=self.block_pool,
                 kv_cache_spec=self.kv_cache_spec,
@@ -141,6 +142,8 @@ def know_prompts_to_the_token() -> None:
         size, blocks = manager.block_size, manager.req_to_blocks.get(request.request_id, [])
         known = min(request.num_computed_tokens, len(request.block_hashes), len(blocks) * size)
         since = request.num_prompt_tokens - KNOWN_BEFORE_END
+        if known and cache.block_pool.hash_block_size == 1:
+            cache.cache_blocks(request, known)  # one may have been filled by the last guesses
         # From the end: an entry for more of a block would replace those for less of it.
         for tokens in range(known, max(0, since), -1):
             if tokens % size and cache.block_pool.hash_block_size == 1:

@@ -150,7 +150,11 @@ class VllmBuilder:
         share_tokenizers()
         if not self._wanted:  # importing takes seconds
             raise StartupError("The language model was not started.")
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()))
+        arguments = AsyncEngineArgs(**self._arguments())
+        if arguments.speculative_config and arguments.create_model_config().is_hybrid:
+            # It takes guesses back from a model that keeps a state by a kernel that no CPU has.
+            arguments.speculative_config = None
+        return AsyncLLM.from_engine_args(arguments)
 
     def _arguments(self) -> dict[str, Any]:
         settings, cuda = self._settings, self._profile == "cuda"

@@ -28,7 +28,7 @@ class PromptLookup:
         model = config.model_config
         self._longest = model.max_model_len
         tokenizer = cached_tokenizer_from_config(model)
-        control = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+        control = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", ())}
         self._words = words_of(tokenizer.get_vocab(), control, model.get_vocab_size())
 
     def load_model(self, model: object) -> None:

@@ -107,11 +107,11 @@ class VllmEngine:
     async def warm(self, messages: Sequence[Message]) -> None:
         """Compute a prompt that others will begin with, so that they find it in the prefix cache.
 
-        Not while the model writes: it would hold up somebody's tokens. The first one, with which every
-        conversation begins, is computed again after a restart. Raises `StageError`.
+        On a CPU not while the model writes: it would hold up somebody's tokens. The first one, with which
+        every conversation begins, is computed again after a restart. Raises `StageError`.
         """
         self._warmed = self._warmed or tuple(messages)
-        if not self._running:
+        if self._profile == "cuda" or not self._running:
             await self._write_one(messages)
 
     @property
