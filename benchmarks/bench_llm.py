@@ -7,7 +7,9 @@ known before. `cold`: the prompt begins as none before, so that all of it has to
 system prompt is in the prefix cache. `partials`: the growing question was sent ahead too, as one-token
 requests, at a quarter, a half, three quarters and all but its last two words, as partial transcripts would
 be. `N at once` sends N requests together. `first token` is from the call to the first text, `each` tokens a
-second of one reply after its first token, `together` of all N from the call to the last token.
+second of one reply after its first token, `together` of all N from the call to the last token. Where words
+that a reply takes up from its question are guessed (`llm.prompt_lookup`), both are more than for other
+questions: this one's replies repeat much of it.
 
 `abort to idle` closes N replies after their first text, and is the time until the engine's core has dropped
 them and answers a question about its state; `next` is the first token of a request sent at that moment.
