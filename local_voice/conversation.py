@@ -60,19 +60,13 @@ from local_voice.overlap import (
     TAKES_THE_FLOOR,
     Overlap,
 )
+from local_voice.read_ahead import worth_reading
 from local_voice.sentences import APOLOGIES, STILL_THERE, YES
 from local_voice.settings import Settings
-from local_voice.turns import Reply, UserTurn, plain, same_beginning
+from local_voice.turns import Reply, UserTurn, plain
 
 LONGEST_PARTIAL_SECONDS = 28.0
 """Longer speech is not decoded before it pauses: it would no longer fit one Whisper window."""
-
-WARM_WORDS = 2
-"""New words that are worth reading ahead where vLLM runs on a CPU: it finds a prompt again to the token, but
-for a few kinds of models."""
-WARM_STABLE_WORDS = 13
-"""The same elsewhere, of words that two partial transcripts agree on: other engines find whole blocks of 16
-tokens again, of which English words take about 1.3 each."""
 
 FALSE_ALARMS = 2
 """After this many sounds that were no interruption, only words interrupt the reply that goes on."""
@@ -280,12 +274,13 @@ class Conversation:
             and self._reply is None
         ):
             return self._draft(user, self.user_text(text))
-        words = text.split() if self._to_the_token else same_beginning(before, text)
-        worth = WARM_WORDS if self._to_the_token else WARM_STABLE_WORDS
-        if len(words) < user.warmed_words + worth or self._reply is not None:
-            return []
+        return self._read_ahead(user, before, text) if self._reply is None else []
+
+    def _read_ahead(self, user: UserTurn, before: str, text: str) -> list[Command]:
+        """Of a partial transcript only what would be answered: no echo, nothing for others."""
+        words = worth_reading(before, text, user.warmed_words, to_the_token=self._to_the_token)
         own = self._memory.own_words(user, " ".join(words))
-        said = self._memory.addressed(user, self.user_text(own))
+        said = self._memory.addressed(user, self.user_text(own)) if own else None
         if not said:
             return []
         user.warmed_words = len(words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from local_voice.events import Stage, VoiceActivity
 
@@ -144,14 +143,6 @@ class Reply:
     @property
     def key(self) -> tuple[int, int]:
         return self.turn, self.revision
-
-
-def same_beginning(one: str, other: str) -> list[str]:
-    """The words with which both texts begin, ignoring case and punctuation; as `other` spells them."""
-    pairs = takewhile(
-        lambda pair: plain(pair[0]) == plain(pair[1]), zip(one.split(), other.split(), strict=False)
-    )
-    return [word for _, word in pairs]
 
 
 def plain(text: str) -> str:

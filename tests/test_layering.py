@@ -43,6 +43,7 @@ FLOORS = (
         "hallucinations",
         "wake_phrase",
         "turns",
+        "read_ahead",
         "overlap",
         "memory",
     },
@@ -172,6 +173,7 @@ def test_the_judgement_knows_no_clock_no_loop_and_no_model():
     for name in (
         "endpointing",
         "turns",
+        "read_ahead",
         "overlap",
         "memory",
         "conversation",
