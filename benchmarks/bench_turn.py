@@ -70,8 +70,13 @@ class Turn:
 
 
 def spoken(number: int) -> tuple[str, str]:
-    """The words and the voice of a question. Each in each voice: the first 50 differ."""
-    return QUESTIONS[number % ASKED], VOICES[(number + number // ASKED) % len(VOICES)]
+    """The words and the voice of a question. Each in each voice: the first 50 differ.
+
+    Nor do two calls of `TURNS_A_CALL` turns begin with the same words: a prompt that the language
+    model has read before takes it no time, and nobody asks twice.
+    """
+    again = number // ASKED
+    return QUESTIONS[(number + again) % ASKED], VOICES[(number + 2 * again) % len(VOICES)]
 
 
 def speak(text: str, voice: str, path: Path) -> None:

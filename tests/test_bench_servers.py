@@ -20,8 +20,8 @@ from benchmarks import bench_turn, compare_peers
 from benchmarks import report as reports
 from benchmarks.answers import Answer, answer, answered, outcomes, times, unanswered
 from benchmarks.bench_concurrency import LAGS, Level, lags, own_memory, tell
+from benchmarks.bench_turn import ASKED, TURNS_A_CALL, VOICES, fill, spoken
 from benchmarks.bench_turn import Turn as BenchTurn
-from benchmarks.bench_turn import fill, spoken
 from benchmarks.compare_peers import Question, Turn, kept, rendered, row, slower
 from benchmarks.light_caller import RENDERED, VOICE_BYTES, Counts, LightCaller, encode
 from benchmarks.peers import systems
@@ -143,6 +143,12 @@ def test_no_question_always_has_the_same_voice():
     assert len(pairs) == RENDERED
     for text in {text for text, _ in pairs}:
         assert len({voice for other, voice in pairs if other == text}) == 2
+
+
+def test_no_call_begins_with_words_that_the_model_has_read_in_another():
+    begun = [spoken(number)[0] for number in range(0, ASKED * len(VOICES), TURNS_A_CALL)]
+    assert len(set(begun)) == len(begun) == 10
+    assert len({spoken(number) for number in range(ASKED * len(VOICES))}) == 50
 
 
 def test_every_question_has_a_time_or_is_counted_once():
