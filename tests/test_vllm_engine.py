@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
@@ -432,6 +433,29 @@ def test_vllm_is_told_to_load_no_code_and_to_take_no_more_than_its_share(
     assert (told["max_model_len"], told["max_num_seqs"]) == (1000, 3)
     assert told["performance_mode"] == mode
     assert (told["additional_config"].on_arrival is not None) == (profile == "cpu")
+
+
+@pytest.mark.usefixtures("vllm")
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_model_that_keeps_a_state_gets_no_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hybrid: bool
+) -> None:
+    class Arguments(SimpleNamespace):
+        def create_model_config(self) -> SimpleNamespace:
+            return SimpleNamespace(is_hybrid=hybrid)
+
+    for path, name, value in (
+        ("vllm.engine.arg_utils", "AsyncEngineArgs", Arguments),
+        ("vllm.v1.engine.async_llm", "AsyncLLM", SimpleNamespace(from_engine_args=lambda given: given)),
+    ):
+        module = ModuleType(path)
+        setattr(module, name, value)
+        monkeypatch.setitem(sys.modules, path, module)
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.setattr("local_voice.engines.vllm_builder.share_tokenizers", lambda: None)
+    monkeypatch.setattr("signal.pthread_sigmask", lambda how, signals: None)
+    constructed: Any = VllmBuilder(tmp_path, LlmSettings(), "cpu")._construct()
+    assert (constructed.speculative_config is None) is hybrid
 
 
 @pytest.mark.parametrize(
