@@ -31,7 +31,8 @@ _MICROSOFT = ("MatMulNBits", "MultiHeadAttention")
 
 Array: TypeAlias = npt.NDArray[np.float32]
 _Tensors: TypeAlias = dict[str, Array]
-"""By name. Keys and values have the shape `(1, heads, tokens or frames, size of a head)`."""
+"""By name. Keys and values have the shape `(texts, heads, tokens, size of a head)`; those of what was heard,
+which all texts look at, `(1, heads, frames, size of a head)`."""
 
 
 class WhisperDecoder:
@@ -63,10 +64,12 @@ class WhisperDecoder:
         return Reading(self._read, memory, nothing)
 
     def _read(self, tokens: Sequence[int], memory: _Tensors, past: _Tensors) -> _Tensors:
-        at = past["past_key_0"].shape[2]
+        """`tokens`: the next ones of each text, one text after another."""
+        texts, _, at, _ = past["past_key_0"].shape
         embedded = _float(self._weights, "decoder/embeddings/weight", list(tokens))
-        embedded += self._positions[at : at + len(tokens)]
-        return _run(self._reader, {"embedded": embedded[None], **memory, **past})
+        embedded = embedded.reshape(texts, -1, embedded.shape[1])
+        embedded += self._positions[at : at + embedded.shape[1]]
+        return _run(self._reader, {"embedded": embedded, **memory, **past})
 
 
 class Reading:
@@ -79,9 +82,20 @@ class Reading:
 
     def __call__(self, tokens: Sequence[int], at: int) -> Scores:
         """As `Reader`."""
-        past = {name: np.ascontiguousarray(values[:, :, :at]) for name, values in self._past.items()}
+        scores: Scores
+        (scores,) = self._go_on(tokens, {name: values[:1, :, :at] for name, values in self._past.items()})
+        return scores
+
+    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
+        """As `Reader`."""
+        scores: Scores = self._go_on(tokens, {name: past[list(texts)] for name, past in self._past.items()})
+        return scores[:, 0]
+
+    def _go_on(self, tokens: Sequence[int], past: _Tensors) -> Array:
+        """Returns scores of the shape `(texts, tokens of each, vocabulary)`."""
+        past = {name: np.ascontiguousarray(values) for name, values in past.items()}
         made = self._run(tokens, self._memory, past)
-        scores: Scores = made.pop("scores")[0]
+        scores = made.pop("scores")
         self._past = {name.replace("now", "past"): values for name, values in made.items()}
         return scores
 
@@ -174,7 +188,10 @@ def _listener(weights: Weights, heads: int, size: int) -> _Graph:
 def _reader(weights: Weights, heads: int, size: int) -> _Graph:
     """Embedded tokens, what was heard and what was read before -> scores, and what has been read now."""
     graph = _Graph(weights)
-    states = graph.input("embedded", [1, "new", heads * size])
+    states = graph.input("embedded", ["texts", "new", heads * size])
+    shape = graph.node("Shape", [states], "shape")
+    # Tokens of all texts look at what was heard as those of one text: which came first does not matter there.
+    one_text = graph.constant("one_text", np.array([1, -1, heads * size], np.int64))
     for number in range(_layers(weights)):
         name = f"decoder/layer_{number}"
         memory, past, now = (
@@ -182,8 +199,8 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
         )
         for part in range(2):
             graph.input(memory[part], [1, heads, "frames", size])
-            graph.input(past[part], [1, heads, "past", size])
-            graph.output(now[part], [1, heads, "now", size])
+            graph.input(past[part], ["texts", heads, "past", size])
+            graph.output(now[part], ["texts", heads, "now", size])
 
         normed = graph.norm(states, f"{name}/self_attention/layer_norm")
         parts = graph.split(graph.linear(normed, f"{name}/self_attention/linear_0"), 3)
@@ -192,7 +209,9 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
 
         normed = graph.norm(states, f"{name}/attention/layer_norm")
         query = graph.linear(normed, f"{name}/attention/linear_0")
-        heard = graph.attention([query, *memory], f"{name}/heard", heads=heads)
+        query = graph.node("Reshape", [query, one_text], f"{name}/query")
+        heard = graph.attention([query, *memory], f"{name}/all_heard", heads=heads)
+        heard = graph.node("Reshape", [heard, shape], f"{name}/heard")
         states = graph.add(states, graph.linear(heard, f"{name}/attention/linear_2"))
 
         normed = graph.norm(states, f"{name}/ffn/layer_norm")
@@ -200,7 +219,7 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
         states = graph.add(states, graph.linear(wide, f"{name}/ffn/linear_1"))
     scores = graph.linear(graph.norm(states, "decoder/layer_norm"), "decoder/projection")
     graph.node("Identity", [scores], "scores")
-    graph.output("scores", [1, "new", "vocabulary"])
+    graph.output("scores", ["texts", "new", "vocabulary"])
     return graph
 
 

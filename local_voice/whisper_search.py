@@ -1,4 +1,4 @@
-"""Whisper's greedy search: which token comes next, and when the text is over.
+"""Whisper's searches: which token comes next, and when the text is over.
 
 The rules for timestamps are Whisper's own (openai/whisper, `decoding.py`, ApplyTimestampRules) as CTranslate2
 applies them, so that both say the same. This room must not know how a network runs.
@@ -18,6 +18,11 @@ Scores: TypeAlias = npt.NDArray[np.float32]
 
 LATEST_BEGINNING = 50
 """Timestamps after which a first phrase can't begin: 1 s (openai/whisper, `max_initial_timestamp`)."""
+
+BEAMS = 5
+"""As many as Whisper's own command has (openai/whisper, `transcribe.py`)."""
+NEGLIGIBLE = 10.0
+"""Nats by which a token is less likely than the likeliest one and opens no beam: 1 in 22,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,14 @@ class Reader(Protocol):
         """
         ...
 
+    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
+        """Read one more token in each of several texts, `tokens[i]` behind the text number `texts[i]`.
+
+        They are numbered as they were read last; where that was one text, it is 0. Returns what may follow
+        each token.
+        """
+        ...
+
 
 def greedy(
     read: Reader, prompt: Sequence[int], special: SpecialTokens, cap: int, draft: Sequence[int] = ()
@@ -86,6 +99,57 @@ def greedy(
         if not draft_holds:
             ahead.clear()
     return Decoded(tokens, sum(logs) / max(len(logs), 1), no_speech)
+
+
+def beam_search(
+    read: Reader, prompt: Sequence[int], special: SpecialTokens, cap: int, said: Decoded
+) -> Decoded:
+    """The likeliest by mean of `said`, found by `greedy`, and of what five texts written side by side say.
+
+    As openai/whisper has it (`decoding.py`, BeamSearchDecoder): the five likeliest beginnings go on, until
+    five texts are over. `read`: has read the prompt.
+    """
+    rows = read(prompt[-1:], len(prompt) - 1)
+    texts = [_Beginning(0.0, [])]
+    over = [said]
+    for _ in range(cap):
+        longer = (
+            _Beginning(text.log + log, [*text.tokens, token], number)
+            for number, (text, row) in enumerate(zip(texts, rows, strict=True))
+            for log, token in _likeliest(permitted(row, text.tokens, special))
+        )
+        going: list[_Beginning] = []
+        for text in sorted(longer, key=lambda text: -text.log):
+            if text.tokens[-1] == special.end:
+                over.append(Decoded(text.tokens[:-1], text.log / len(text.tokens), said.no_speech))
+            else:
+                going.append(text)
+            if len(going) == BEAMS:
+                break
+        if len(over) > BEAMS or not going:
+            break
+        texts = going
+        rows = read.side_by_side([text.tokens[-1] for text in texts], [text.behind for text in texts])
+    return max(over, key=lambda text: text.log_probability)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """A text on its way."""
+
+    log: float
+    """Natural log of its probability."""
+    tokens: list[int]
+    behind: int = 0
+    """The number of the text of which it is a token more."""
+
+
+def _likeliest(allowed: Scores) -> list[tuple[float, int]]:
+    """Tokens that may open a beam, one more than there are beams, and natural logs of their probabilities."""
+    near = np.flatnonzero(allowed > allowed.max() - NEGLIGIBLE)
+    best = near[np.argsort(-allowed[near], kind="stable")][: BEAMS + 1]
+    every = _log_sum(allowed)
+    return [(float(allowed[token]) - every, int(token)) for token in best]
 
 
 def permitted(logits: Scores, tokens: Sequence[int], special: SpecialTokens) -> Scores:

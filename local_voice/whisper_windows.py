@@ -206,6 +206,16 @@ def deserves_second_chance(hypothesis: Hypothesis) -> bool:
     return hypothesis.no_speech <= 0.7
 
 
+def deserves_beams(hypothesis: Hypothesis) -> bool:
+    """Whether a text that is believed is so unsure that others should be sought beside it.
+
+    Below this bound of whisper-base's lie 22 % of 167 announcements read by a person, 11 % of 100 rendered
+    questions and 44 % of 48 clips of people, most of them in noise; of 2,398 words 5.5 % are wrong without
+    beams, 4.6 % with beams for these, and 4.6 % with beams for all.
+    """
+    return hypothesis.log_probability < -0.5
+
+
 def compression_ratio(text: str) -> float:
     """Bytes of the text over its bytes when deflated; above 2.4 it repeats itself (Whisper's own measure)."""
     raw = text.encode()

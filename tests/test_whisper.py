@@ -49,12 +49,14 @@ class ScriptedModel:
     """Stands in for CTranslate2: says what is scripted for each window, and notes what it was asked."""
 
     says: dict[int, tuple[str, float, float]]
-    """Window in seconds -> text, with times like <2.00>, log probability, no-speech probability."""
+    """Seconds of the window, less than 0 with beams -> text with times like <2.00>, and the two
+    probabilities: log, no-speech."""
     n_mels: int = 80
     is_multilingual: bool = False
     windows: list[int] = field(default_factory=list)
     limits: list[tuple[int, int]] = field(default_factory=list)
     """For each decode: tokens of the prompt, `max_length`."""
+    beams: list[int] = field(default_factory=list)
     error: Exception | None = None
 
     def encode(self, features: ctranslate2.StorageView) -> int:
@@ -65,7 +67,8 @@ class ScriptedModel:
     def generate(self, window: int, prompts: list[list[int]], **options: Any) -> list[Any]:
         self.windows.append(window)
         self.limits.append((len(prompts[0]), options["max_length"]))
-        text, score, no_speech = self.says[window]
+        self.beams.append(options["beam_size"])
+        text, score, no_speech = self.says[window if options["beam_size"] == 1 else -window]
         tokens = [
             TIMES + round(float(word[1:-1]) / 0.02)
             if word.startswith("<")
@@ -168,6 +171,32 @@ async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):
     whisper, _ = scripted({6: ("5 5", -1.0, 0.51), 30: ("5 5", -0.8, 0.34)})
     async with whisper:
         assert (await whisper.transcribe(hiss(1), final=True)).text == "5 5"
+
+
+@pytest.mark.parametrize(
+    ("greedy", "wider", "final", "heard", "beams"),
+    [
+        (("a rock or me", -0.8, 0.1), ("who wrote me", -0.4, 0.1), True, "who wrote me", [1, 5]),
+        (("a rock or me", -0.8, 0.1), ("who wrote me", -0.4, 0.1), False, "a rock or me", [1]),
+        (("a rock or me", -0.4, 0.1), ("who wrote me", -0.3, 0.1), True, "a rock or me", [1]),
+        (("a rock or me", -0.8, 0.1), ("who " * 30, -0.4, 0.1), True, "a rock or me", [1, 5]),
+        (("a rock or me now", -1.2, 0.9), ("who wrote me", -0.4, 0.1), True, "", [1]),
+    ],
+    ids=["unsure", "partial", "sure", "beams loop", "noise"],
+)
+async def test_beams_where_a_believed_final_text_is_unsure(scripted, greedy, wider, final, heard, beams):
+    whisper, model = scripted({6: greedy, -6: wider}, device="cuda", compute_type="float16")
+    async with whisper:
+        model.beams.clear()
+        assert (await whisper.transcribe(hiss(2), final=final)).text == heard
+    assert model.beams == beams
+
+
+async def test_ctranslate2_alone_on_a_cpu_has_no_time_for_beams(scripted):
+    whisper, model = scripted({6: ("a rock or me", -0.8, 0.1)})
+    async with whisper:
+        assert (await whisper.transcribe(hiss(2), final=True)).text == "a rock or me"
+    assert set(model.beams) == {1}
 
 
 async def test_digital_silence_and_nothing_reach_no_model(scripted):
@@ -377,6 +406,13 @@ async def test_the_packed_decoder_hears_what_ctranslate2s_own_does(
     monkeypatch.setattr(base, "_decoder", None)
     own = [(await base.transcribe(sentence(name), final=True)).text for name in SENTENCES]
     assert jiwer.wer([normalise(text) for text in own], [normalise(text) for text in packed]) < 0.05
+
+
+@pytest.mark.models
+async def test_beams_hear_better_what_is_hard_to_hear(tiny: Whisper, monkeypatch: pytest.MonkeyPatch):
+    with_beams = await word_errors(tiny)
+    monkeypatch.setattr(whisper_module, "deserves_beams", lambda hypothesis: False)
+    assert with_beams < await word_errors(tiny)
 
 
 @pytest.mark.models

@@ -125,6 +125,19 @@ def test_tokens_may_come_one_by_one_at_once_and_again_behind_those_that_stand():
     assert close(read(TOKENS[2:], 2), whole[2:])
 
 
+def test_texts_read_side_by_side_are_read_as_each_alone():
+    weights = made_up()
+    read = WhisperDecoder(weights, 1).begin(ENCODED)
+    read([9, 9, 9], 0)
+    read(TOKENS[2:3], 2)  # of what was read before, two tokens stand
+    read.side_by_side([4, 5, 6], [0, 0, 0])
+    scores = read.side_by_side([1, 2, 3, 8], [2, 0, 0, 1])
+    texts = [[9, 9, 7, 6, 1], [9, 9, 7, 4, 2], [9, 9, 7, 4, 3], [9, 9, 7, 5, 8]]
+    for row, text in zip(scores, texts, strict=True):
+        assert close(row, expected(weights, ENCODED[0], text)[-1])
+    assert close(read(TOKENS[3:], 3), expected(weights, ENCODED[0], [9, 9, 7, *TOKENS[3:]])[3:])
+
+
 def test_decodes_do_not_disturb_one_another():
     decoder = WhisperDecoder(made_up(), 1)
     one, other = decoder.begin(ENCODED), decoder.begin(-ENCODED)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_voice.whisper_search import Decoded, Scores, SpecialTokens, greedy, permitted
+from local_voice.whisper_search import (
+    BEAMS,
+    Decoded,
+    Scores,
+    SpecialTokens,
+    beam_search,
+    greedy,
+    permitted,
+)
 
 WORDS, END, START, NO_SPEECH, TIMES = 20, 20, 21, 22, 24
 SIZE = TIMES + 100
@@ -22,6 +30,8 @@ class Network:
         self.seed = seed
         self.wordy = wordy
         self.text: list[int] = []
+        self.texts: list[list[int]] = []
+        """Those read side by side."""
         self.reads: list[int] = []
 
     def __call__(self, tokens: Sequence[int], at: int) -> Scores:
@@ -31,10 +41,18 @@ class Network:
         rows = []
         for token in tokens:
             self.text.append(token)
-            row = np.random.default_rng([self.seed, *self.text]).normal(size=SIZE).astype(np.float32)
-            row[:WORDS] += self.wordy
-            rows.append(row)
+            rows.append(self.row(self.text))
+        self.texts = [self.text]
         return np.array(rows)
+
+    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
+        self.texts = [[*self.texts[text], token] for token, text in zip(tokens, texts, strict=True)]
+        return np.array([self.row(text) for text in self.texts])
+
+    def row(self, text: list[int]) -> Scores:
+        row = np.random.default_rng([self.seed, *text]).normal(size=SIZE).astype(np.float32)
+        row[:WORDS] += self.wordy
+        return row
 
 
 def decode(
@@ -131,3 +149,75 @@ def test_a_draft_never_changes_what_is_said(seed: int, other: int, wrong: int, c
     for _ in range(wrong):
         draft.insert(rng.randrange(len(draft) + 1), rng.randrange(SIZE))
     assert decode(seed, draft=draft, cap=cap)[0] == plain
+
+
+PROMPT = [START, 8, 9, 7]
+
+
+def log_probability(network: Network, tokens: Sequence[int]) -> float:
+    """Mean natural log of the tokens' probabilities and the end's, each text walked through by itself."""
+    logs = []
+    for place, token in enumerate([*tokens, END]):
+        scores = permitted(network.row([*PROMPT, *tokens[:place]]), tokens[:place], SPECIAL).astype(float)
+        logs.append(scores[token] - np.log(np.exp(scores[np.isfinite(scores)]).sum()))
+    return float(np.mean(logs))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(3, 25))
+def test_beams_find_a_text_that_is_no_less_likely_and_know_how_likely_it_is(seed: int, cap: int):
+    said, network = decode(seed, cap=cap, wordy=1.0)
+    found = beam_search(network, PROMPT, SPECIAL, cap, said)
+    assert found.log_probability >= said.log_probability
+    assert found.no_speech == said.no_speech
+    assert len(found.tokens) <= cap
+    if found != said:
+        assert found.log_probability == pytest.approx(log_probability(network, found.tokens), abs=1e-4)
+
+
+def test_beams_often_find_what_the_likeliest_token_each_time_misses():
+    better = 0
+    for seed in range(20):
+        said, network = decode(seed, wordy=1.0)
+        better += beam_search(network, PROMPT, SPECIAL, 40, said).log_probability > said.log_probability
+    assert better >= 10
+
+
+def test_a_bad_beginning_with_a_good_end_is_found():
+    class Trap(Network):
+        """Word 1 is likelier than 2; what follows 1 is anything, what follows 2 is certain."""
+
+        def row(self, text: list[int]) -> Scores:
+            follows = text[len(PROMPT) :]
+            likes: dict[int, float] = {TIMES: 30.0}
+            if follows == [TIMES]:
+                likes = {1: 20.2, 2: 20.0}
+            elif follows == [TIMES, 1]:
+                likes = dict.fromkeys(range(4, 20), 10.0)
+            elif follows[-1:] and follows[-1] < WORDS:
+                likes = {TIMES + 10: 30.0}
+            elif len(follows) > 1:
+                likes = {END: 30.0}
+            row = np.zeros(SIZE, np.float32)
+            row[list(likes)] = list(likes.values())
+            return row
+
+    network = Trap(0)
+    said = greedy(network, PROMPT, SPECIAL, 9)
+    assert said.tokens[:2] == [TIMES, 1]
+    assert beam_search(network, PROMPT, SPECIAL, 9, said).tokens == [TIMES, 2, TIMES + 10]
+
+
+def test_no_more_texts_are_read_side_by_side_than_there_are_beams():
+    said, network = decode(3, wordy=1.0)
+    widest = 0
+    plain = network.side_by_side
+
+    def noted(tokens: Sequence[int], texts: Sequence[int]) -> Scores:
+        nonlocal widest
+        widest = max(widest, len(tokens))
+        return plain(tokens, texts)
+
+    network.side_by_side = noted  # type: ignore[method-assign]
+    beam_search(network, PROMPT, SPECIAL, 40, said)
+    assert widest == BEAMS

@@ -1,9 +1,9 @@
 """Whisper: the words in a piece of sound, by faster-whisper on CTranslate2.
 
 A greedy decode in a window of the sound's own length (`whisper_windows.py` says why and how), without what
-repeats itself beyond the sound; a final pass that still looks wrong is done again in a longer one, at last in
-Whisper's own of 30 s. On a CPU the decoder is that of `whisper_graph.py`. This room must not know about
-turns: it is given sound and returns words.
+repeats itself beyond the sound; a final pass that is unsure of its words is decoded with beams as well, and
+one that looks wrong is done again in a longer window, at last in Whisper's own of 30 s. On a CPU the decoder
+is that of `whisper_graph.py`. This room must not know about turns: it is given sound and returns words.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
 from local_voice.transcript import Transcript
 from local_voice.whisper_graph import WhisperDecoder
-from local_voice.whisper_search import Decoded, SpecialTokens, greedy
+from local_voice.whisper_search import BEAMS, Decoded, SpecialTokens, beam_search, greedy
 from local_voice.whisper_windows import (
     WINDOW_SECONDS,
     Hypothesis,
+    deserves_beams,
     deserves_second_chance,
     doubt,
     is_silent,
@@ -143,12 +144,12 @@ class Whisper:
             return await self._worker.run(self._hear, samples, window, draft, priority=_FINAL)
         encoded = await self._worker.run(self._encode, samples, window, priority=_PARTIAL)
         seconds = len(samples) / SPEECH_RATE
-        return await self._worker.run(self._decode, encoded, seconds, draft, priority=_PARTIAL)
+        return await self._worker.run(self._decode, encoded, seconds, False, draft, priority=_PARTIAL)
 
     # ---- on the worker's thread -----------------------------------------------------------------------
 
     def _hear(self, samples: Samples, window: int, draft: str = "") -> tuple[Hypothesis, str]:
-        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE, draft)
+        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE, True, draft)
 
     def _encode(self, samples: Samples, window: int) -> Any:
         # Silence is appended to the sound, not to its spectrogram: there, zeros would be a loud hiss, and
@@ -157,29 +158,35 @@ class Whisper:
         padded[: len(samples)] = samples
         return self._model.encode(ctranslate2.StorageView.from_array(self._mel(padded)[None]))
 
-    def _decode(self, encoded: Any, speech_seconds: float, draft: str = "") -> tuple[Hypothesis, str]:
+    def _decode(
+        self, encoded: Any, speech_seconds: float, final: bool, draft: str = ""
+    ) -> tuple[Hypothesis, str]:
         language = self._language(encoded)
         prompt = self._prompt(language)
         cap = token_cap(speech_seconds)
-        if self._decoder is None:
+        read = self._decoder.begin(np.asarray(encoded)) if self._decoder is not None else None
+        if read is None:
             decoded = self._generate(encoded, prompt, cap)
         else:
             known = self._tokenizer.encode(" " + draft, add_special_tokens=False).ids if draft else []
             begins = [self._special.first_timestamp, *known] if known else []
-            read = self._decoder.begin(np.asarray(encoded))
             decoded = greedy(read, prompt, self._special, cap, begins)
-        hypothesis = self._hypothesis(decoded.tokens, decoded, cap)
-        if doubt(hypothesis) == "runaway":
-            within_sound = within(decoded.tokens, self._special.first_timestamp, speech_seconds)
-            hypothesis = self._hypothesis(within_sound, decoded, cap)
+        hypothesis = self._hypothesis(decoded, cap, speech_seconds)
+        if final and doubt(hypothesis) is None and deserves_beams(hypothesis):
+            if read is not None:
+                decoded = beam_search(read, prompt, self._special, cap, decoded)
+            elif self._settings.device == "cuda":  # on a CPU CTranslate2's beams take half a second
+                decoded = self._generate(encoded, prompt, cap, BEAMS)
+            wider = self._hypothesis(decoded, cap, speech_seconds)
+            hypothesis = hypothesis if doubt(wider) else wider
         return hypothesis, language
 
-    def _generate(self, encoded: Any, prompt: list[int], cap: int) -> Decoded:
+    def _generate(self, encoded: Any, prompt: list[int], cap: int, beams: int = 1) -> Decoded:
         """CTranslate2's own decode."""
         result = self._model.generate(
             encoded,
             [prompt],
-            beam_size=1,
+            beam_size=beams,
             # CTranslate2 stops at the smaller of half of this and this less the prompt.
             max_length=max(2 * cap, len(prompt) + cap),
             return_scores=True,
@@ -190,7 +197,15 @@ class Whisper:
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
         return Decoded(tokens, log_probability, result.no_speech_prob)
 
-    def _hypothesis(self, tokens: list[int], decoded: Decoded, cap: int) -> Hypothesis:
+    def _hypothesis(self, decoded: Decoded, cap: int, speech_seconds: float) -> Hypothesis:
+        """What a decode says, if need be without what runs on behind the sound."""
+        hypothesis = self._said(decoded.tokens, decoded, cap)
+        if doubt(hypothesis) == "runaway":
+            within_sound = within(decoded.tokens, self._special.first_timestamp, speech_seconds)
+            hypothesis = self._said(within_sound, decoded, cap)
+        return hypothesis
+
+    def _said(self, tokens: list[int], decoded: Decoded, cap: int) -> Hypothesis:
         """What a decode says by its `tokens`, or by the first of them."""
         words = [token for token in tokens if token < self._special.end]
         kept = without_loop(words)
