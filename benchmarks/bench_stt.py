@@ -76,7 +76,7 @@ def measure_windows(report: Report, label: str, whisper: Whisper, speech: list[S
             began = time.perf_counter()
             encoded = whisper._encode(sound, window)
             middle = time.perf_counter()
-            whisper._decode(encoded, seconds, final=True)
+            whisper._decode(encoded, seconds)
             encode.append(middle - began)
             decode.append(time.perf_counter() - middle)
         both = [sum(halves) for halves in zip(encode, decode, strict=True)]

@@ -72,7 +72,7 @@ class Turn:
 def spoken(number: int) -> tuple[str, str]:
     """The words and the voice of a question. Each in each voice: the first 50 differ.
 
-    Nor do two calls of `TURNS_A_CALL` turns begin with the same words: a prompt that the language
+    Nor do two calls of `TURNS_A_CALL` of these begin with the same question: a prompt that the language
     model has read before takes it no time, and nobody asks twice.
     """
     again = number // ASKED

@@ -147,7 +147,7 @@ class SttSettings(Section):
 
     model: str = "whisper-base"
     """Catalogue name, or a folder with a CTranslate2 Whisper model. Of people's
-    words, in quiet, noise and on the telephone, base mishears 7.1 %, tiny.en 10.6 %, which is 0.02 to 0.05 s
+    words, in quiet, noise and on the telephone, base mishears 5.6 %, tiny.en 10.4 %, which is some 0.06 s
     quicker (benchmarks/bench_stt.py)."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model runs."""

@@ -31,8 +31,8 @@ _MICROSOFT = ("MatMulNBits", "MultiHeadAttention")
 
 Array: TypeAlias = npt.NDArray[np.float32]
 _Tensors: TypeAlias = dict[str, Array]
-"""By name. Keys and values have the shape `(texts, heads, tokens, size of a head)`; those of what was heard,
-which all texts look at, `(1, heads, frames, size of a head)`."""
+"""By name. Keys and values have the shape `(beams, heads, tokens, size of a head)`; those of what was heard,
+which all beams look at, `(1, heads, frames, size of a head)`."""
 
 
 class WhisperDecoder:
@@ -64,10 +64,10 @@ class WhisperDecoder:
         return Reading(self._read, memory, nothing)
 
     def _read(self, tokens: Sequence[int], memory: _Tensors, past: _Tensors) -> _Tensors:
-        """`tokens`: the next ones of each text, one text after another."""
-        texts, _, at, _ = past["past_key_0"].shape
+        """`tokens`: the next ones of each beam, one beam after another."""
+        beams, _, at, _ = past["past_key_0"].shape
         embedded = _float(self._weights, "decoder/embeddings/weight", list(tokens))
-        embedded = embedded.reshape(texts, -1, embedded.shape[1])
+        embedded = embedded.reshape(beams, -1, embedded.shape[1])
         embedded += self._positions[at : at + embedded.shape[1]]
         return _run(self._reader, {"embedded": embedded, **memory, **past})
 
@@ -86,13 +86,13 @@ class Reading:
         (scores,) = self._go_on(tokens, {name: values[:1, :, :at] for name, values in self._past.items()})
         return scores
 
-    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
+    def side_by_side(self, tokens: Sequence[int], parents: Sequence[int]) -> Scores:
         """As `Reader`."""
-        scores: Scores = self._go_on(tokens, {name: past[list(texts)] for name, past in self._past.items()})
+        scores: Scores = self._go_on(tokens, {name: past[list(parents)] for name, past in self._past.items()})
         return scores[:, 0]
 
     def _go_on(self, tokens: Sequence[int], past: _Tensors) -> Array:
-        """Returns scores of the shape `(texts, tokens of each, vocabulary)`."""
+        """Returns scores of the shape `(beams, tokens of each, vocabulary)`."""
         past = {name: np.ascontiguousarray(values) for name, values in past.items()}
         made = self._run(tokens, self._memory, past)
         scores = made.pop("scores")
@@ -188,10 +188,10 @@ def _listener(weights: Weights, heads: int, size: int) -> _Graph:
 def _reader(weights: Weights, heads: int, size: int) -> _Graph:
     """Embedded tokens, what was heard and what was read before -> scores, and what has been read now."""
     graph = _Graph(weights)
-    states = graph.input("embedded", ["texts", "new", heads * size])
+    states = graph.input("embedded", ["beams", "new", heads * size])
     shape = graph.node("Shape", [states], "shape")
-    # Tokens of all texts look at what was heard as those of one text: which came first does not matter there.
-    one_text = graph.constant("one_text", np.array([1, -1, heads * size], np.int64))
+    # Tokens of all beams look at what was heard as those of one: which came first does not matter there.
+    one_beam = graph.constant("one_beam", np.array([1, -1, heads * size], np.int64))
     for number in range(_layers(weights)):
         name = f"decoder/layer_{number}"
         memory, past, now = (
@@ -199,8 +199,8 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
         )
         for part in range(2):
             graph.input(memory[part], [1, heads, "frames", size])
-            graph.input(past[part], ["texts", heads, "past", size])
-            graph.output(now[part], ["texts", heads, "now", size])
+            graph.input(past[part], ["beams", heads, "past", size])
+            graph.output(now[part], ["beams", heads, "now", size])
 
         normed = graph.norm(states, f"{name}/self_attention/layer_norm")
         parts = graph.split(graph.linear(normed, f"{name}/self_attention/linear_0"), 3)
@@ -209,7 +209,7 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
 
         normed = graph.norm(states, f"{name}/attention/layer_norm")
         query = graph.linear(normed, f"{name}/attention/linear_0")
-        query = graph.node("Reshape", [query, one_text], f"{name}/query")
+        query = graph.node("Reshape", [query, one_beam], f"{name}/query")
         heard = graph.attention([query, *memory], f"{name}/all_heard", heads=heads)
         heard = graph.node("Reshape", [heard, shape], f"{name}/heard")
         states = graph.add(states, graph.linear(heard, f"{name}/attention/linear_2"))
@@ -219,7 +219,7 @@ def _reader(weights: Weights, heads: int, size: int) -> _Graph:
         states = graph.add(states, graph.linear(wide, f"{name}/ffn/linear_1"))
     scores = graph.linear(graph.norm(states, "decoder/layer_norm"), "decoder/projection")
     graph.node("Identity", [scores], "scores")
-    graph.output("scores", ["texts", "new", "vocabulary"])
+    graph.output("scores", ["beams", "new", "vocabulary"])
     return graph
 
 

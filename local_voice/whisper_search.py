@@ -21,8 +21,11 @@ LATEST_BEGINNING = 50
 
 BEAMS = 5
 """As many as Whisper's own command has (openai/whisper, `transcribe.py`)."""
+LONGER = 8
+"""So many tokens more than greedy's a text of the beams may have."""
 NEGLIGIBLE = 10.0
-"""Nats by which a token is less likely than the likeliest one and opens no beam: 1 in 22,000."""
+"""Nats by which a token is less likely than the likeliest one and opens no beam: 1 in 22,000. It spares
+sorting a vocabulary for each beam."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,15 @@ class Reader(Protocol):
     def __call__(self, tokens: Sequence[int], at: int) -> Scores:
         """Read `tokens` behind the first `at` of those that were read before; forget the rest of them.
 
-        Returns what may follow each of them.
+        Of several beams only the first stands. Returns what may follow each token.
         """
         ...
 
-    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
-        """Read one more token in each of several texts, `tokens[i]` behind the text number `texts[i]`.
+    def side_by_side(self, tokens: Sequence[int], parents: Sequence[int]) -> Scores:
+        """Read one more token in each beam: `tokens[i]` after what beam `parents[i]` has read.
 
-        They are numbered as they were read last; where that was one text, it is 0. Returns what may follow
-        each token.
+        Beams are numbered by their place in the call before this one; after `__call__` there is one, 0. A
+        parent may have several beams, or none. Returns what may follow each token.
         """
         ...
 
@@ -102,50 +105,61 @@ def greedy(
 
 
 def beam_search(
-    read: Reader, prompt: Sequence[int], special: SpecialTokens, cap: int, said: Decoded
-) -> Decoded:
-    """The likeliest by mean of `said`, found by `greedy`, and of what five texts written side by side say.
+    read: Reader, prompt: Sequence[int], special: SpecialTokens, greedily: Decoded
+) -> list[Decoded]:
+    """The texts of a beam search, and the one that `greedy` found, the likeliest first.
 
-    As openai/whisper has it (`decoding.py`, BeamSearchDecoder): the five likeliest beginnings go on, until
-    five texts are over. `read`: has read the prompt.
+    As openai/whisper has it (`decoding.py`, BeamSearchDecoder and MaximumLikelihoodRanker): the likeliest
+    beams go on, until as many texts are finished. `read`: has read the prompt. No text is sought that is
+    more than 8 tokens longer than greedy's.
     """
-    rows = read(prompt[-1:], len(prompt) - 1)
-    texts = [_Beginning(0.0, [])]
-    over = [said]
-    for _ in range(cap):
-        longer = (
-            _Beginning(text.log + log, [*text.tokens, token], number)
-            for number, (text, row) in enumerate(zip(texts, rows, strict=True))
-            for log, token in _likeliest(permitted(row, text.tokens, special))
-        )
-        going: list[_Beginning] = []
-        for text in sorted(longer, key=lambda text: -text.log):
-            if text.tokens[-1] == special.end:
-                over.append(Decoded(text.tokens[:-1], text.log / len(text.tokens), said.no_speech))
+    beams = [_Beam(0.0, [])]
+    finished = [greedily]
+    for step in range(len(greedily.tokens) + LONGER):
+        if step == 0:
+            rows = read(prompt[-1:], len(prompt) - 1)
+        else:
+            rows = read.side_by_side([beam.tokens[-1] for beam in beams], [beam.parent for beam in beams])
+        longer = [
+            _Beam(beam.log + log, [*beam.tokens, token], number)
+            for number, (beam, row) in enumerate(zip(beams, rows, strict=True))
+            for log, token in _likeliest(permitted(row, beam.tokens, special))
+        ]
+        beams = []
+        for beam in sorted(longer, key=lambda beam: -beam.log):
+            if beam.tokens[-1] == special.end:
+                mean = beam.log / len(beam.tokens)
+                finished.append(Decoded(beam.tokens[:-1], mean, greedily.no_speech))
             else:
-                going.append(text)
-            if len(going) == BEAMS:
+                beams.append(beam)
+            if len(beams) == BEAMS:
                 break
-        if len(over) > BEAMS or not going:
+        if len(finished) > BEAMS or not beams:
             break
-        texts = going
-        rows = read.side_by_side([text.tokens[-1] for text in texts], [text.behind for text in texts])
-    return max(over, key=lambda text: text.log_probability)
+    return sorted(finished, key=_rank, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Beginning:
+class _Beam:
     """A text on its way."""
 
     log: float
     """Natural log of its probability."""
     tokens: list[int]
-    behind: int = 0
-    """The number of the text of which it is a token more."""
+    parent: int = 0
+    """The number of the beam of which it is a token more."""
+
+
+def _rank(text: Decoded) -> float:
+    """The whole log probability by the length without the end token, as Whisper's own rank has it."""
+    return text.log_probability * (len(text.tokens) + 1) / max(len(text.tokens), 1)
 
 
 def _likeliest(allowed: Scores) -> list[tuple[float, int]]:
-    """Tokens that may open a beam, one more than there are beams, and natural logs of their probabilities."""
+    """Natural logs of the probabilities of the tokens that may go on, and these.
+
+    One more than there are beams, for one may be the end.
+    """
     near = np.flatnonzero(allowed > allowed.max() - NEGLIGIBLE)
     best = near[np.argsort(-allowed[near], kind="stable")][: BEAMS + 1]
     every = _log_sum(allowed)

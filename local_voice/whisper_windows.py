@@ -21,7 +21,7 @@ WINDOW_SECONDS = (6, 8, 10, 12, 15, 20, 30)
 """The window lengths in use, few so that each can be warmed up. 6 s is the shortest that hears nearly
 as well as 30 s: of 1,252 words in 167 announcements read by a person 4.6 % were wrong with 5 s for what is
 shorter, 4.3 % with 6 s, 4.0 % with 8 s, 3.9 % with 30 s for all; of 750 in rendered questions 6.9, 6.7, 5.6
-and 6.5 % (whisper-base). At 3 s it loops: 18.4 % on 30 utterances."""
+and 6.5 % (whisper-base, greedy). At 3 s it loops: 18.4 % on 30 utterances."""
 FULL_WINDOW = WINDOW_SECONDS[-1]
 MARGIN_SECONDS = 1.0
 """Silence after the speech: without any, 13.4 % of words were wrong instead of 4.1 % (whisper-base)."""
@@ -37,6 +37,11 @@ _QUIET_SPAN = 15
 """Frames of 20 ms: a cut wants 0.3 s of quiet, longer than the stop inside a word."""
 _SILENT_RMS = 10 ** (-70 / 20)
 """Quieter than any room through any microphone: digital silence with its rounding noise."""
+
+UNSURE = -0.6
+"""Mean natural log of the tokens' probabilities below which a text is searched again with beams."""
+LONGEST_SEARCHED = 40
+"""Tokens, 8 to 10 s of speech: 0.3 s of beams."""
 
 Doubt: TypeAlias = Literal["silence", "runaway"]
 """Why a text is not believed: invented out of silence, or a loop."""
@@ -207,13 +212,13 @@ def deserves_second_chance(hypothesis: Hypothesis) -> bool:
 
 
 def deserves_beams(hypothesis: Hypothesis) -> bool:
-    """Whether a text that is believed is so unsure that others should be sought beside it.
+    """Whether a text that is believed is so unsure that a beam search is worth its time.
 
-    Below this bound of whisper-base's lie 11 % of 167 announcements read by a person, 6 % of 100 rendered
-    questions and 38 % of 48 clips of people, most of them in noise. Of 2,398 words 5.5 % are wrong without
-    beams, 4.7 % with beams for these, 4.6 % with twice as many (-0.5) and 4.6 % with beams for all.
+    Below this bound of whisper-base's (int8, packed) lie 11 % of 167 announcements read by a person, 6 % of
+    100 rendered questions and 38 % of 48 clips of people, most of them in noise; the bound was chosen on
+    these. Each token costs a step of 6 to 8 ms, so long texts stay as they are.
     """
-    return hypothesis.log_probability < -0.6
+    return hypothesis.log_probability < UNSURE and hypothesis.tokens <= LONGEST_SEARCHED
 
 
 def compression_ratio(text: str) -> float:

@@ -452,6 +452,7 @@ def test_a_model_that_keeps_a_state_gets_no_guesses(
         setattr(module, name, value)
         monkeypatch.setitem(sys.modules, path, module)
     monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.setattr(logging.getLogger("vllm"), "level", logging.getLogger("vllm").level)
     monkeypatch.setattr("local_voice.engines.vllm_builder.share_tokenizers", lambda: None)
     monkeypatch.setattr("signal.pthread_sigmask", lambda how, signals: None)
     constructed: Any = VllmBuilder(tmp_path, LlmSettings(), "cpu")._construct()

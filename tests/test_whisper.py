@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from local_voice.engines.whisper import Whisper
 from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
 from local_voice.whisper_graph import Reading
+from local_voice.whisper_search import Decoded
 
 DATA = Path(__file__).parent / "data"
 SENTENCES = dict(line.split(" ", 1) for line in (DATA / "transcripts.txt").read_text().splitlines())
@@ -49,14 +51,12 @@ class ScriptedModel:
     """Stands in for CTranslate2: says what is scripted for each window, and notes what it was asked."""
 
     says: dict[int, tuple[str, float, float]]
-    """Seconds of the window, less than 0 with beams -> text with times like <2.00>, and the two
-    probabilities: log, no-speech."""
+    """Window in seconds -> text, with times like <2.00>, log probability, no-speech probability."""
     n_mels: int = 80
     is_multilingual: bool = False
     windows: list[int] = field(default_factory=list)
     limits: list[tuple[int, int]] = field(default_factory=list)
     """For each decode: tokens of the prompt, `max_length`."""
-    beams: list[int] = field(default_factory=list)
     error: Exception | None = None
 
     def encode(self, features: ctranslate2.StorageView) -> int:
@@ -67,8 +67,7 @@ class ScriptedModel:
     def generate(self, window: int, prompts: list[list[int]], **options: Any) -> list[Any]:
         self.windows.append(window)
         self.limits.append((len(prompts[0]), options["max_length"]))
-        self.beams.append(options["beam_size"])
-        text, score, no_speech = self.says[window if options["beam_size"] == 1 else -window]
+        text, score, no_speech = self.says[window]
         tokens = [
             TIMES + round(float(word[1:-1]) / 0.02)
             if word.startswith("<")
@@ -173,30 +172,74 @@ async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):
         assert (await whisper.transcribe(hiss(1), final=True)).text == "5 5"
 
 
+def text_of(words: str, log_probability: float, no_speech: float = 0.1) -> Decoded:
+    ids = [ScriptedTokenizer.words.setdefault(word, len(ScriptedTokenizer.words)) for word in words.split()]
+    return Decoded([TIMES, *ids, TIMES + 50], log_probability, no_speech)
+
+
+ROCK, WROTE, LOOP = text_of("a rock or me", -0.7), text_of("who wrote me", -0.4), text_of("who " * 30, -0.3)
+
+
 @pytest.mark.parametrize(
-    ("greedy", "wider", "final", "heard", "beams"),
+    ("greedily", "found", "heard"),
     [
-        (("a rock or me", -0.8, 0.1), ("who wrote me", -0.4, 0.1), True, "who wrote me", [1, 5]),
-        (("a rock or me", -0.8, 0.1), ("who wrote me", -0.4, 0.1), False, "a rock or me", [1]),
-        (("a rock or me", -0.4, 0.1), ("who wrote me", -0.3, 0.1), True, "a rock or me", [1]),
-        (("a rock or me", -0.8, 0.1), ("who " * 30, -0.4, 0.1), True, "a rock or me", [1, 5]),
-        (("a rock or me now", -1.2, 0.9), ("who wrote me", -0.4, 0.1), True, "", [1]),
+        (ROCK, [WROTE, ROCK], "who wrote me"),
+        (ROCK, [LOOP, WROTE, ROCK], "who wrote me"),
+        (ROCK, [LOOP], "a rock or me"),
+        (text_of("a rock or me", -0.5), None, "a rock or me"),
+        (text_of("a rock or me", -1.2, 0.9), None, ""),
+        (text_of("or so they say to me " * 9, -0.7), None, "or so they say to me"),
+        (text_of(" ".join(f"word{number}" for number in range(41)), -0.7), None, None),
     ],
-    ids=["unsure", "partial", "sure", "beams loop", "noise"],
+    ids=["unsure", "beams loop", "all beams loop", "sure", "noise", "loop", "long"],
 )
-async def test_beams_where_a_believed_final_text_is_unsure(scripted, greedy, wider, final, heard, beams):
-    whisper, model = scripted({6: greedy, -6: wider}, device="cuda", compute_type="float16")
+async def test_beams_where_a_believed_final_text_is_unsure(
+    scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    greedily: Decoded,
+    found: list[Decoded] | None,
+    heard: str | None,
+):
+    whisper, _ = scripted({})
+    searched: list[Decoded] = []
+
+    def search(read: Any, prompt: Any, special: Any, said: Decoded) -> list[Decoded]:
+        searched.append(said)
+        assert found is not None
+        return found
+
     async with whisper:
-        model.beams.clear()
-        assert (await whisper.transcribe(hiss(2), final=final)).text == heard
-    assert model.beams == beams
+        monkeypatch.setattr(whisper, "_decoder", SimpleNamespace(begin=lambda encoded: "reader"))
+        monkeypatch.setattr(whisper_module, "greedy", lambda *given: greedily)
+        monkeypatch.setattr(whisper_module, "beam_search", search)
+        await whisper.transcribe(hiss(12), final=False)
+        assert not searched  # a partial text has no beams
+        text = (await whisper.transcribe(hiss(12), final=True)).text
+    assert heard is None or text == heard
+    assert searched == ([greedily] if found is not None else [])
 
 
-async def test_ctranslate2_alone_on_a_cpu_has_no_time_for_beams(scripted):
-    whisper, model = scripted({6: ("a rock or me", -0.8, 0.1)})
+async def test_beams_of_a_cancelled_pass_do_not_begin(scripted, monkeypatch: pytest.MonkeyPatch):
+    whisper, _ = scripted({})
+    at_work, go_on, searched = threading.Event(), threading.Event(), []
+
+    def greedy(*given: Any) -> Decoded:
+        at_work.set()
+        go_on.wait(5)
+        return ROCK
+
     async with whisper:
+        monkeypatch.setattr(whisper, "_decoder", SimpleNamespace(begin=lambda encoded: "reader"))
+        monkeypatch.setattr(whisper_module, "greedy", greedy)
+        monkeypatch.setattr(whisper_module, "beam_search", lambda *given: searched.append(given) or [ROCK])
+        pass_ = asyncio.create_task(whisper.transcribe(hiss(2), final=True))
+        await asyncio.to_thread(at_work.wait, 5)
+        pass_.cancel()
+        go_on.set()
         assert (await whisper.transcribe(hiss(2), final=True)).text == "a rock or me"
-    assert set(model.beams) == {1}
+        with pytest.raises(asyncio.CancelledError):
+            await pass_
+    assert len(searched) == 1
 
 
 async def test_digital_silence_and_nothing_reach_no_model(scripted):

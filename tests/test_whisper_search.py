@@ -32,6 +32,7 @@ class Network:
         self.text: list[int] = []
         self.texts: list[list[int]] = []
         """Those read side by side."""
+        self.widths: list[int] = []
         self.reads: list[int] = []
 
     def __call__(self, tokens: Sequence[int], at: int) -> Scores:
@@ -45,8 +46,9 @@ class Network:
         self.texts = [self.text]
         return np.array(rows)
 
-    def side_by_side(self, tokens: Sequence[int], texts: Sequence[int]) -> Scores:
-        self.texts = [[*self.texts[text], token] for token, text in zip(tokens, texts, strict=True)]
+    def side_by_side(self, tokens: Sequence[int], parents: Sequence[int]) -> Scores:
+        self.widths.append(len(tokens))
+        self.texts = [[*self.texts[parent], token] for token, parent in zip(tokens, parents, strict=True)]
         return np.array([self.row(text) for text in self.texts])
 
     def row(self, text: list[int]) -> Scores:
@@ -154,33 +156,56 @@ def test_a_draft_never_changes_what_is_said(seed: int, other: int, wrong: int, c
 PROMPT = [START, 8, 9, 7]
 
 
-def log_probability(network: Network, tokens: Sequence[int]) -> float:
-    """Mean natural log of the tokens' probabilities and the end's, each text walked through by itself."""
-    logs = []
-    for place, token in enumerate([*tokens, END]):
-        scores = permitted(network.row([*PROMPT, *tokens[:place]]), tokens[:place], SPECIAL).astype(float)
-        logs.append(scores[token] - np.log(np.exp(scores[np.isfinite(scores)]).sum()))
-    return float(np.mean(logs))
+def plain_beam_search(network: Network) -> list[tuple[list[int], float]]:
+    """What `beam_search` finds, every text walked through by itself: texts, and their log probabilities."""
+    beams: list[tuple[list[int], float]] = [([], 0.0)]
+    finished: list[tuple[list[int], float]] = []
+    while len(finished) < BEAMS:
+        longer = []
+        for tokens, log in beams:
+            scores = permitted(network.row([*PROMPT, *tokens]), tokens, SPECIAL).astype(float)
+            logs = scores - np.log(np.exp(scores[np.isfinite(scores)]).sum())
+            longer += [([*tokens, token], log + logs[token]) for token in np.flatnonzero(np.isfinite(logs))]
+        beams = []
+        for tokens, log in sorted(longer, key=lambda text: -text[1]):
+            if tokens[-1] == END:
+                finished.append((tokens[:-1], log))
+            elif len(beams) < BEAMS:
+                beams.append((tokens, log))
+            if len(beams) == BEAMS:
+                break
+    return sorted(finished, key=lambda text: -text[1] / max(len(text[0]), 1))
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.integers(3, 25))
-def test_beams_find_a_text_that_is_no_less_likely_and_know_how_likely_it_is(seed: int, cap: int):
-    said, network = decode(seed, cap=cap, wordy=1.0)
-    found = beam_search(network, PROMPT, SPECIAL, cap, said)
-    assert found.log_probability >= said.log_probability
-    assert found.no_speech == said.no_speech
-    assert len(found.tokens) <= cap
-    if found != said:
-        assert found.log_probability == pytest.approx(log_probability(network, found.tokens), abs=1e-4)
+@pytest.mark.parametrize("wrong_draft", [False, True])
+def test_beams_are_those_of_a_plain_search_whatever_was_read_before(wrong_draft: bool):
+    for seed in range(12):
+        draft = [TIMES, 5, 6, 7, 8] if wrong_draft else []
+        said, network = decode(seed, draft, wordy=0.5)
+        roomy = Decoded([*said.tokens, *[0] * 60], -99.0, said.no_speech)  # an unlikely text, but a long one
+        found = beam_search(network, PROMPT, SPECIAL, roomy)[:-1]
+        plain = plain_beam_search(network)
+        assert [text.tokens for text in found] == [tokens for tokens, _ in plain]
+        for text, (tokens, log) in zip(found, plain, strict=True):
+            assert text.log_probability == pytest.approx(log / (len(tokens) + 1), abs=1e-4)
 
 
-def test_beams_often_find_what_the_likeliest_token_each_time_misses():
+def test_greedys_text_is_among_them_and_the_likeliest_comes_first():
     better = 0
     for seed in range(20):
         said, network = decode(seed, wordy=1.0)
-        better += beam_search(network, PROMPT, SPECIAL, 40, said).log_probability > said.log_probability
+        found = beam_search(network, PROMPT, SPECIAL, said)
+        assert said in found
+        ranks = [text.log_probability * (len(text.tokens) + 1) / max(len(text.tokens), 1) for text in found]
+        assert ranks == sorted(ranks, reverse=True)
+        better += found[0] != said
     assert better >= 10
+
+
+def test_beams_stop_where_no_text_is_over_soon():
+    said, network = decode(1, cap=3, wordy=50.0)
+    assert beam_search(network, PROMPT, SPECIAL, said) == [said]
+    assert network.widths == [BEAMS] * (3 + 8 - 1)
 
 
 def test_a_bad_beginning_with_a_good_end_is_found():
@@ -205,19 +230,4 @@ def test_a_bad_beginning_with_a_good_end_is_found():
     network = Trap(0)
     said = greedy(network, PROMPT, SPECIAL, 9)
     assert said.tokens[:2] == [TIMES, 1]
-    assert beam_search(network, PROMPT, SPECIAL, 9, said).tokens == [TIMES, 2, TIMES + 10]
-
-
-def test_no_more_texts_are_read_side_by_side_than_there_are_beams():
-    said, network = decode(3, wordy=1.0)
-    widest = 0
-    plain = network.side_by_side
-
-    def noted(tokens: Sequence[int], texts: Sequence[int]) -> Scores:
-        nonlocal widest
-        widest = max(widest, len(tokens))
-        return plain(tokens, texts)
-
-    network.side_by_side = noted  # type: ignore[method-assign]
-    beam_search(network, PROMPT, SPECIAL, 40, said)
-    assert widest == BEAMS
+    assert beam_search(network, PROMPT, SPECIAL, said)[0].tokens == [TIMES, 2, TIMES + 10]

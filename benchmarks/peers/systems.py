@@ -331,7 +331,7 @@ SYSTEMS = {
         OUR_LOG,
         heard_by_ours,
         "all in one command, vLLM in it, with its int8 product for AMX where the CPU has VNNI; Whisper "
-        "greedy, in a window little longer than the turn",
+        "with beams only where it is unsure, in a window little longer than the turn",
     ),
     "local-voice, vLLM's server": System(
         ours_behind_a_url,

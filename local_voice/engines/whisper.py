@@ -12,6 +12,10 @@ import ctypes
 import importlib.util
 import json
 import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +32,7 @@ from local_voice.settings import SttSettings
 from local_voice.stages import StageError, StartupError
 from local_voice.transcript import Transcript
 from local_voice.whisper_graph import WhisperDecoder
-from local_voice.whisper_search import BEAMS, Decoded, SpecialTokens, beam_search, greedy
+from local_voice.whisper_search import Decoded, SpecialTokens, beam_search, greedy
 from local_voice.whisper_windows import (
     WINDOW_SECONDS,
     Hypothesis,
@@ -51,6 +55,16 @@ _FINAL, _PARTIAL = 0, 1
 _PROMPT_TOKENS = 223
 """Half of Whisper's context less one: what fits before the text (openai/whisper, `decoding.py`)."""
 _REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a pass has heard."""
+
+    hypothesis: Hypothesis
+    language: str
+    beams: Callable[[], list[Decoded]] | None
+    """A beam search over the same sound, the likeliest text first, where it is worth its time."""
 
 
 class Whisper:
@@ -137,19 +151,23 @@ class Whisper:
     ) -> tuple[Hypothesis, str]:
         """One encode and one decode.
 
-        A final pass is one job, so that nothing comes between. A partial one is two, so that a final pass
-        need not wait for all of it, and so that cancelling can drop the second.
+        A final pass is one job, so that nothing comes between; its beams are another, and a partial pass is
+        two, so that cancelling can drop the second, and a final pass need not wait for all of a partial one.
         """
         if final:
-            return await self._worker.run(self._hear, samples, window, draft, priority=_FINAL)
-        encoded = await self._worker.run(self._encode, samples, window, priority=_PARTIAL)
-        seconds = len(samples) / SPEECH_RATE
-        return await self._worker.run(self._decode, encoded, seconds, False, draft, priority=_PARTIAL)
+            heard = await self._worker.run(self._hear, samples, window, draft, priority=_FINAL)
+            if heard.beams is not None:
+                return await self._worker.run(self._search, heard, priority=_FINAL), heard.language
+        else:
+            encoded = await self._worker.run(self._encode, samples, window, priority=_PARTIAL)
+            seconds = len(samples) / SPEECH_RATE
+            heard = await self._worker.run(self._decode, encoded, seconds, draft, priority=_PARTIAL)
+        return heard.hypothesis, heard.language
 
     # ---- on the worker's thread -----------------------------------------------------------------------
 
-    def _hear(self, samples: Samples, window: int, draft: str = "") -> tuple[Hypothesis, str]:
-        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE, True, draft)
+    def _hear(self, samples: Samples, window: int, draft: str = "") -> _Heard:
+        return self._decode(self._encode(samples, window), len(samples) / SPEECH_RATE, draft)
 
     def _encode(self, samples: Samples, window: int) -> Any:
         # Silence is appended to the sound, not to its spectrogram: there, zeros would be a loud hiss, and
@@ -158,9 +176,7 @@ class Whisper:
         padded[: len(samples)] = samples
         return self._model.encode(ctranslate2.StorageView.from_array(self._mel(padded)[None]))
 
-    def _decode(
-        self, encoded: Any, speech_seconds: float, final: bool, draft: str = ""
-    ) -> tuple[Hypothesis, str]:
+    def _decode(self, encoded: Any, speech_seconds: float, draft: str = "") -> _Heard:
         language = self._language(encoded)
         prompt = self._prompt(language)
         cap = token_cap(speech_seconds)
@@ -171,22 +187,28 @@ class Whisper:
             known = self._tokenizer.encode(" " + draft, add_special_tokens=False).ids if draft else []
             begins = [self._special.first_timestamp, *known] if known else []
             decoded = greedy(read, prompt, self._special, cap, begins)
-        hypothesis = self._hypothesis(decoded, cap, speech_seconds)
-        if final and doubt(hypothesis) is None and deserves_beams(hypothesis):
-            if read is not None:
-                decoded = beam_search(read, prompt, self._special, cap, decoded)
-            elif self._settings.device == "cuda":  # on a CPU CTranslate2's beams take half a second
-                decoded = self._generate(encoded, prompt, cap, BEAMS)
-            wider = self._hypothesis(decoded, cap, speech_seconds)
-            hypothesis = hypothesis if doubt(wider) else wider
-        return hypothesis, language
+        hypothesis = self._said(decoded.tokens, decoded, cap)
+        doubted = doubt(hypothesis)
+        if doubted == "runaway":
+            within_sound = within(decoded.tokens, self._special.first_timestamp, speech_seconds)
+            hypothesis = self._said(within_sound, decoded, cap)
+        beams = None
+        if read is not None and doubted is None and deserves_beams(hypothesis):
+            beams = partial(beam_search, read, prompt, self._special, decoded)
+        return _Heard(hypothesis, language, beams)
 
-    def _generate(self, encoded: Any, prompt: list[int], cap: int, beams: int = 1) -> Decoded:
-        """CTranslate2's own decode."""
+    def _search(self, heard: _Heard) -> Hypothesis:
+        """The likeliest text that is believed, of greedy's and of the beams'."""
+        assert heard.beams is not None
+        found = (self._said(decoded.tokens, decoded) for decoded in heard.beams())
+        return next((hypothesis for hypothesis in found if doubt(hypothesis) is None), heard.hypothesis)
+
+    def _generate(self, encoded: Any, prompt: list[int], cap: int) -> Decoded:
+        """CTranslate2's own decode. Greedy: on a CPU five beams take it half a second."""
         result = self._model.generate(
             encoded,
             [prompt],
-            beam_size=beams,
+            beam_size=1,
             # CTranslate2 stops at the smaller of half of this and this less the prompt.
             max_length=max(2 * cap, len(prompt) + cap),
             return_scores=True,
@@ -197,15 +219,7 @@ class Whisper:
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
         return Decoded(tokens, log_probability, result.no_speech_prob)
 
-    def _hypothesis(self, decoded: Decoded, cap: int, speech_seconds: float) -> Hypothesis:
-        """What a decode says, if need be without what runs on behind the sound."""
-        hypothesis = self._said(decoded.tokens, decoded, cap)
-        if doubt(hypothesis) == "runaway":
-            within_sound = within(decoded.tokens, self._special.first_timestamp, speech_seconds)
-            hypothesis = self._said(within_sound, decoded, cap)
-        return hypothesis
-
-    def _said(self, tokens: list[int], decoded: Decoded, cap: int) -> Hypothesis:
+    def _said(self, tokens: list[int], decoded: Decoded, cap: float = math.inf) -> Hypothesis:
         """What a decode says by its `tokens`, or by the first of them."""
         words = [token for token in tokens if token < self._special.end]
         kept = without_loop(words)
