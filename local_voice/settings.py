@@ -158,7 +158,8 @@ class SttSettings(Section):
     language: str = "en"
     """Language code of the speech, or `auto` to detect it (multilingual models only)."""
     hotwords: str = ""
-    """Names and words to expect, separated by spaces."""
+    """Names and words to expect, separated by spaces. With them, as with a wake phrase, a CPU takes about
+    0.1 s more for a transcript."""
     deadline_seconds: Seconds = 15.0
     """A final transcript that takes longer than this and the length of its sound has failed."""
 

@@ -158,12 +158,14 @@ async def test_a_partial_pass_that_looped_is_cut_and_costs_no_second_decode(scri
     assert model.windows == [6]
 
 
-async def test_a_text_out_of_silence_is_dropped_without_a_second_decode(scripted):
+async def test_a_text_out_of_silence_is_dropped_without_a_second_decode(scripted, caplog):
+    caplog.set_level("INFO")
     whisper, model = scripted({6: ("Thank you.", -0.9, 0.95)})
     async with whisper:
         model.windows.clear()
         assert (await whisper.transcribe(hiss(2), final=True)).text == ""
     assert model.windows == [6]
+    assert "taken for noise: 2.0 s in which 2 tokens were heard (no speech: 0.95" in caplog.text
 
 
 async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):

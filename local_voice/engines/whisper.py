@@ -144,6 +144,14 @@ class Whisper:
                     break
                 hypothesis, language = await self._pass(samples, longer, final)
                 doubted = doubt(hypothesis)
+        if doubted == "silence" and final and hypothesis.tokens:
+            log.info(
+                "taken for noise: %.1f s in which %d tokens were heard (no speech: %.2f, unsure: %.2f)",
+                len(samples) / SPEECH_RATE,
+                hypothesis.tokens,
+                hypothesis.no_speech,
+                -hypothesis.log_probability,
+            )
         return Transcript("" if doubted == "silence" else hypothesis.text, language)
 
     async def _pass(
