@@ -100,5 +100,6 @@ class Hearing:
         draft = text if begin == start else ""
         sound = self._tape.between(start, end)
         transcript = await self._stt.transcribe(sound, final=final, draft=draft)
-        self._last = start, transcript.text
+        # A pass that hears nothing does not undo what was heard: its words tell the next one from noise.
+        self._last = start, transcript.text or draft
         return transcript

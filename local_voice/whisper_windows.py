@@ -38,6 +38,8 @@ _QUIET_SPAN = 15
 _SILENT_RMS = 10 ** (-70 / 20)
 """Quieter than any room through any microphone: digital silence with its rounding noise."""
 
+SAME_WORDS = 3
+"""Words that two passes must agree on for neither to have invented them."""
 UNSURE = -0.6
 """Mean natural log of the tokens' probabilities below which a text is searched again with beams."""
 LONGEST_SEARCHED = 40
@@ -191,6 +193,15 @@ def doubt(hypothesis: Hypothesis) -> Doubt | None:
     if hypothesis.runaway or _ends_twice(words) or compression_ratio(hypothesis.text) > 2.4:
         return "silence" if hypothesis.no_speech > 0.4 else "runaway"
     return None
+
+
+def heard_before(hypothesis: Hypothesis, draft: str) -> bool:
+    """Whether the text begins with the first three words that an earlier pass was believed to have heard.
+
+    Noise is doubted in every pass; a voice that one pass takes for noise was mostly heard by those before it.
+    """
+    words, before = _bare_words(hypothesis.text), _bare_words(draft)
+    return len(before) >= SAME_WORDS and words[:SAME_WORDS] == before[:SAME_WORDS]
 
 
 def _ends_twice(words: Sequence[str]) -> bool:

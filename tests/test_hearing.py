@@ -6,7 +6,9 @@ import pytest
 from fakes import WINDOW, ScriptedLlm, ScriptedStt, conversation, of_kind, settle
 from virtual_time import run
 
+from local_voice.audio import SPEECH_RATE, Tape, silence
 from local_voice.events import Message, PushToTalk
+from local_voice.hearing import Hearing
 from local_voice.settings import Settings, TurnSettings
 from local_voice.stages import Notice, StageError
 
@@ -159,3 +161,13 @@ async def test_a_pass_is_told_what_was_heard_of_the_same_turn_and_of_no_other():
         assert all(turn[1:])
         await user.ask()
         assert stt.drafts[len(turn)] == ""
+
+
+async def test_a_pass_that_hears_nothing_does_not_undo_what_was_heard():
+    stt, tape = ScriptedStt("", "partial of a question"), Tape(60.0, SPEECH_RATE)
+    tape.push(silence(3.0, SPEECH_RATE))
+    hearing = Hearing(stt, tape, 5.0)
+    await hearing.words(0.0, 1.0, final=False)
+    assert (await hearing.words(0.0, 2.0, final=True)).text == ""
+    await hearing.words(0.0, 2.5, final=True)
+    assert stt.drafts == ["", "partial", "partial"]

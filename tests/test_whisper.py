@@ -168,6 +168,24 @@ async def test_a_text_out_of_silence_is_dropped_without_a_second_decode(scripted
     assert "taken for noise: 2.0 s in which 2 tokens were heard (no speech: 0.95" in caplog.text
 
 
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize(
+    ("draft", "heard", "windows"),
+    [
+        ("How many days, on average?", "how many days on every day", [6]),
+        ("How many", "", [6]),
+        ("What a day", "", [6]),
+        ("", "", [6]),
+    ],
+)
+async def test_words_that_were_heard_before_are_not_taken_for_noise(scripted, final, draft, heard, windows):
+    whisper, model = scripted({6: ("how many days on every day", -1.2, 0.8)})
+    async with whisper:
+        model.windows.clear()
+        assert (await whisper.transcribe(hiss(2), final=final, draft=draft)).text == heard
+    assert model.windows == windows
+
+
 async def test_a_doubtful_short_answer_is_saved_by_the_full_window(scripted):
     whisper, _ = scripted({6: ("5 5", -1.0, 0.51), 30: ("5 5", -0.8, 0.34)})
     async with whisper:

@@ -39,6 +39,7 @@ from local_voice.whisper_windows import (
     deserves_beams,
     deserves_second_chance,
     doubt,
+    heard_before,
     is_silent,
     second_chances,
     split_at_quiet,
@@ -138,6 +139,8 @@ class Whisper:
         window = window_seconds(len(samples) / SPEECH_RATE)
         hypothesis, language = await self._pass(samples, window, final, draft)
         doubted = doubt(hypothesis)
+        if doubted == "silence" and heard_before(hypothesis, draft):
+            doubted = None
         if doubted and final and deserves_second_chance(hypothesis):
             for longer in second_chances(window, doubted):
                 if doubted is None:
