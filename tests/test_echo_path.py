@@ -10,6 +10,7 @@ from local_voice.transports.echo_path import (
     LATE_SECONDS,
     LEAST_SECONDS,
     MARGIN_SECONDS,
+    WATCH_SECONDS,
     EchoPath,
 )
 
@@ -103,6 +104,32 @@ def test_packets_in_bursts_and_a_packet_early_move_nothing():
         way.send(1)
     assert way.path.moves == 0
     assert way.jumps == 0
+
+
+@pytest.mark.parametrize("together", [2, 3])
+def test_a_first_packet_that_was_late_leaves_no_holes_in_the_voice_for_long(together):
+    way = Way()
+    way.send(10)
+    way.hear()
+    for _ in range(200):  # as many as were sent, but read first
+        way.hear(together)
+        way.send(together)
+    assert way.path.moves == 1
+    assert all(far.all() for far in way.notes.far[round(WATCH_SECONDS * RATE / FRAME) + together :])
+    assert way.age <= (1 + together) * FRAME + LEAST
+
+
+def test_a_tenth_of_the_packets_a_little_early_moves_nothing():
+    way = Way()
+    way.send(10)
+    way.hear()
+    for _ in range(100):
+        way.hear(2)
+        way.send(2)
+        for _ in range(20):
+            way.send()
+            way.hear()
+    assert way.path.moves == 0
 
 
 def test_a_clock_that_runs_slow_is_followed_now_and_then():

@@ -28,9 +28,15 @@ echo is sooner: each side takes 20 ms for a packet, and a device needs time."""
 LATE_SECONDS, EARLY_SECONDS = 0.05, 0.15
 """How far from its place the voice may be before it is moved; AEC3 follows a move within 1 to 3 s. Early is
 harmless up to its window of 0.35 s; late, the echo may come before its voice, and nothing is cancelled."""
+STALL_SECONDS = 0.06
+"""What is heard after this much without a frame sent waited in the socket in a stall of our own: it comes
+before its voice, whose time in the stall then is silence anyway. The sender catches up with no more."""
 WATCH_SECONDS = 0.6
-"""Only what is out of place for all of this sound has drifted or stalled: packets come late in a burst, and
-after a stall of our own they are there before the voice, whose time in the stall then is silence anyway."""
+"""Only what is out of place for all of this sound has drifted or stalled: packets come late in a burst."""
+EARLIEST_SHARE = 0.1
+"""So much of what is heard may find silence in the place of a voice that isn't sent yet. Of an echo at
+-20 dB, AEC3 takes out 45 dB, 25 to 44 where a tenth of the voice is missing, 8 to 23 where half of it is.
+Half of it was, for the whole of 2 calls in 6, when a call's first packet came late."""
 
 
 class EchoPath:
@@ -46,6 +52,8 @@ class EchoPath:
         self._sent = 0
         self._next: int | None = None
         """The sample of the voice that belongs to the next sample heard."""
+        self._unsent = 0
+        """Samples heard since the voice last went out."""
         self._watched = 0
         """Samples heard since the place was last looked at."""
         self._lateness: list[int] = []
@@ -53,6 +61,7 @@ class EchoPath:
 
     def played(self, samples: Samples, skipped: int = 0) -> None:
         """The voice's next samples, after `skipped` samples' time in which nothing went out."""
+        self._unsent = 0
         for piece in (np.zeros(min(skipped, round(KEPT_SECONDS * self._rate)), np.float32), samples):
             self._far.push(piece)
             self._sent += len(piece)
@@ -74,17 +83,26 @@ class EchoPath:
     def _place(self, count: int, ideal: int, wait: int) -> int:
         """Where in the voice a heard block begins: right after the one before, unless that is far off."""
         start = ideal if self._next is None else self._next
-        self._lateness.append(ideal - start)
-        self._watched += count
+        self._unsent += count
+        if self._unsent <= STALL_SECONDS * self._rate:
+            self._lateness.append(ideal - start)
+            self._watched += count
         if self._watched >= WATCH_SECONDS * self._rate:
-            least, most = min(self._lateness), max(self._lateness)
-            late = least > LATE_SECONDS * self._rate
-            early = -most > min(wait, EARLY_SECONDS * self._rate)
-            if late or early:
+            if move := self._move(sorted(self._lateness), wait):
                 self.moves += 1
-                start += least if late else most
-                log.debug("the voice was moved by %.3f s", (least if late else most) / self._rate)
+                start += move
+                log.debug("the voice was moved by %.3f s", move / self._rate)
             self._watched = 0
             self._lateness.clear()
         self._next = start + count
         return start
+
+    def _move(self, lateness: list[int], wait: int) -> int:
+        """By how many samples to lay the voice elsewhere; how late it was at each block, sorted."""
+        least, most = lateness[0], lateness[-1]
+        if least > LATE_SECONDS * self._rate:
+            return least
+        if -most > EARLY_SECONDS * self._rate:
+            return most
+        earliest = lateness[int(EARLIEST_SHARE * len(lateness))]
+        return earliest if -earliest > wait else 0
