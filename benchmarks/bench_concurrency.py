@@ -349,7 +349,9 @@ def served(flags: list[str], *, scripted: str = "") -> Iterator[tuple[str, int]]
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--engines", choices=("real", "scripted", "both"), default="both")
+    parser.add_argument(
+        "--engines", choices=("real", "scripted", "both"), default="both", help="(default: both)"
+    )
     parser.add_argument("--seconds", type=float, default=40.0, help="at each level at least (default: 40)")
     parser.add_argument(
         "--questions", type=int, default=QUESTIONS, help="with a time, at each level (default: 20)"

@@ -3,15 +3,15 @@
     python -m benchmarks.bench_turn [--turns 20] [--url http://...] [--json FILE] [--plot FILE]
                                     [--waterfall FILE] [-- SERVER FLAGS]
 
-Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks questions in voices that are
-not the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the
-caller's own jitter buffer and loudspeaker is not in it. The server's breakdown stands beside it, from the
-last voiced sample that reached it and, for the first sound, from its decision that the turn was over;
-`--waterfall` draws it. The first turn after the start is reported apart. A turn without a reply, one that was
-answered before the question was over, and one that got an apology are counted apart and have no time; with
-one of them the exit code is 1. Each question is asked in each voice before a recording is heard again, which
-is after 50. `the question's end clear`: the recordings that sound finished to Smart Turn, judged before the
-calls; those that don't are named.
+Starts `local-voice serve`, calls it over WebRTC like a browser would, speaks questions in voices that are not
+the assistant's own (flite, espeak-ng) and listens. Both clocks are the caller's; the time in the caller's own
+jitter buffer and loudspeaker is not in it. The server's breakdown stands beside it, from the last voiced
+sample that reached it and, for the first sound, from its decision that the turn was over, and for the first
+packet from when there are both the decision and a sound; `--waterfall` draws it. The first turn after the
+start is reported apart. A turn without a reply, one that was answered before the question was over, and one
+that got an apology are counted apart and have no time; with one of them the exit code is 1. Each question is
+asked in each voice before a recording is heard again, which is after 50. `the question's end clear`: the
+recordings that sound finished to Smart Turn, judged before the calls; those that don't are named.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ ASKED = 10
 """Of the questions, those that a small model can answer."""
 TURNS_A_CALL = 5
 FROM_DECISION = "first sound"
+FROM_RELEASE = "first packet"
 READY_SECONDS = 300.0
 REPLY_SECONDS = 90.0
 """A reply of `llm.max_tokens` takes more than a minute; asked into it, the next question would count as
@@ -182,7 +183,7 @@ async def measure(url: str, count: int, turn: TurnSettings) -> list[Turn]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=20, help="after the first (default: 20)")
     parser.add_argument("--url", help="a server that runs already")
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--plot", type=Path, help="draw it")
@@ -225,7 +226,11 @@ def fill(report: Report, turns: Sequence[Turn]) -> None:
     first, *rest = [marks(turn) for turn in turns]
     report.row("first turn after the start", seconds=times(answers[:1]))
     for name in dict.fromkeys(["voice_to_voice", *(name for found in rest for name in found)]):
-        where = {"voice_to_voice": "caller", FROM_DECISION: "server, from the decision"}
+        where = {
+            "voice_to_voice": "caller",
+            FROM_DECISION: "server, from the decision",
+            FROM_RELEASE: "server, from the release",
+        }
         report.row(
             f"{name} ({where.get(name, 'server, from last voice')})",
             seconds=Times([found[name] for found in rest if name in found]),
@@ -245,6 +250,7 @@ def marks(turn: Turn) -> dict[str, float]:
     found = dict(turn.marks)
     if "playback" in found and "decided" in found:
         found[FROM_DECISION] = found["playback"] - found["decided"]
+        found[FROM_RELEASE] = found["playback"] - max(found["decided"], found.get("first_sound", 0.0))
     seconds = turn.answer.seconds
     return found if seconds is None else {"voice_to_voice": seconds, **found}
 

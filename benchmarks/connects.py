@@ -124,7 +124,7 @@ async def measure(
 def main() -> int:
     """Command line."""
     made = parser(__doc__, quick="12 cycles")
-    made.add_argument("--cycles", type=int, default=1000)
+    made.add_argument("--cycles", type=int, default=1000, help="calls in all (default: 1000)")
     made.add_argument("--seconds", type=float, default=3600.0, help="at most this long")
     made.add_argument("--together", type=int, default=4, help="callers at once")
     made.add_argument("--call", metavar="URL", help="be the callers' process")

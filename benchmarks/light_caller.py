@@ -256,8 +256,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("url")
-    parser.add_argument("--callers", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--callers", type=int, default=1, help="at once (default: 1)")
+    parser.add_argument("--seconds", type=float, default=40.0, help="how long (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="which questions are asked when")
     chosen = parser.parse_args()
     random.seed(chosen.seed)

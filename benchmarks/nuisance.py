@@ -86,7 +86,7 @@ def main() -> None:
     )
     parser.add_argument("way", choices=WAYS)
     parser.add_argument("url")
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     args = parser.parse_args()
     print(json.dumps(asyncio.run(be(args.way, args.url, args.seconds))))
 

@@ -10,13 +10,15 @@ usage() {
 Usage: benchmarks/run_all.sh [--quick] [--no-setup] [--peers] [--out FOLDER] [NAME...]
 
 46 minutes on two cores. On a machine with a GPU it asks less (20 turns, not 40, at most 4 levels of concurrency,
-not 10); what that takes is not measured, some 13 minutes are reckoned. Nothing else should be at work meanwhile.
+not 10); what that takes is not measured, some 13 minutes are reckoned, and before them one start that compiles.
+Nothing else should be at work meanwhile.
 
   --quick     only see that everything works, in 5 minutes: the figures mean little
   --no-setup  measure with the Python that is on the PATH, instead of scripts/setup's
   --peers     also the comparison with Pipecat and speech-to-speech; installs them, 25 minutes more
   --out       where results go (benchmarks/results)
-  NAME        only these: stt llm tts turn barge_in concurrency peers
+  NAME        only these: stt llm tts turn barge_in concurrency peers; and, not taken without their names,
+              conversation (turn-taking, 15 minutes) and network (losses and jitter)
 
 What is measured again takes the place of what was there; the rest is kept. A benchmark that fails does not keep
 the others from running; the exit code is 1 then. Compare two machines or two days with
@@ -36,7 +38,7 @@ while [ $# -gt 0 ]; do
         --peers) peers=yes ;;
         --out) [ $# -gt 1 ] || { usage >&2; exit 2; }; out=$(realpath -m "$2"); shift ;;
         -h | --help) usage; exit 0 ;;
-        stt | llm | tts | turn | barge_in | concurrency | peers) names+=("$1") ;;
+        stt | llm | tts | turn | barge_in | concurrency | peers | conversation | network) names+=("$1") ;;
         *) usage >&2; exit 2 ;;
     esac
     shift
@@ -87,6 +89,11 @@ measure() { # NAME ARGUMENTS...
 for name in "${names[@]}"; do
     case $name in
         turn)
+            if [[ $machine != cpu-* ]]; then
+                # The first start on a GPU compiles what later ones load, and bench_turn reports a warm one.
+                echo "== a first start, not measured" >&2
+                "$python" -m benchmarks.bench_turn --quick >&2
+            fi
             arguments=(--turns $turns --waterfall "$out/$machine-waterfall.png")
             [ $quick = no ] || arguments+=(--quick)
             measure bench_turn "${arguments[@]}" ;;
@@ -116,6 +123,14 @@ for name in "${names[@]}"; do
             arguments=(--turns 10)
             [ $quick = no ] || arguments=(--quick)
             measure compare_peers "${arguments[@]}" ;;
+        conversation)
+            arguments=()
+            [ $quick = no ] || arguments=(--quick)
+            measure bench_conversation "${arguments[@]}" ;;
+        network)
+            arguments=()
+            [ $quick = no ] || arguments=(--quick)
+            measure bench_network "${arguments[@]}" ;;
     esac
 done
 

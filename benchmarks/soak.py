@@ -104,9 +104,9 @@ async def measure(url: str, server: int, minutes: float, callers: int) -> tuple[
 def main() -> int:
     """Command line."""
     made = parser(__doc__, quick="half a minute on scripted engines")
-    made.add_argument("--minutes", type=float, default=60.0)
-    made.add_argument("--callers", type=int, default=1)
-    made.add_argument("--engines", choices=("real", "scripted"), default="real")
+    made.add_argument("--minutes", type=float, default=60.0, help="how long (default: 60)")
+    made.add_argument("--callers", type=int, default=1, help="at once (default: 1)")
+    made.add_argument("--engines", choices=("real", "scripted"), default="real", help="(default: real)")
     args = made.parse_args()
     if args.quick:
         args.minutes, args.engines = 0.5, "scripted"

@@ -31,7 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--name", action="store_true")
+    parser.add_argument(
+        "--name", action="store_true", help="print this machine's name, for a result's file, and no more"
+    )
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("results", type=Path, nargs="*")
     chosen = parser.parse_args()

@@ -301,7 +301,7 @@ def test_what_callers_tell_line_by_line_adds_up(capsys):
 
 
 def test_a_turn_as_a_waterfall_with_the_first_one_apart(tmp_path):
-    marks = {"transcript": 0.2, "first_token": 0.3, "decided": 0.25, "playback": 0.6}
+    marks = {"transcript": 0.2, "first_token": 0.3, "first_sound": 0.59, "decided": 0.25, "playback": 0.6}
     turns = [
         BenchTurn(Answer(0.7 + number / 100), {name: at + number / 100 for name, at in marks.items()})
         for number in range(6)
@@ -313,6 +313,7 @@ def test_a_turn_as_a_waterfall_with_the_first_one_apart(tmp_path):
     assert rows["voice_to_voice (caller)"]["seconds"]["n"] == 4
     assert rows["voice_to_voice (caller)"]["first_turn"]["samples"] == [0.7]
     assert rows["first sound (server, from the decision)"]["seconds"]["p50"] == pytest.approx(0.35)
+    assert rows["first packet (server, from the release)"]["seconds"]["p50"] == pytest.approx(0.01)
     assert rows["turns without a reply"]["share"]["value"] == pytest.approx(1 / 6)
     draw(report.content(), tmp_path / "turn.png")
     assert (tmp_path / "turn.png").read_bytes().startswith(b"\x89PNG")

@@ -403,16 +403,20 @@ def test_every_start_that_the_readme_shows_names_a_command(bench):
 
 
 @pytest.mark.parametrize(
-    ("machine", "turns", "levels"),
-    [("cpu-2-cores", "--turns 40", "--most 512"), ("nvidia-h200", "--turns 20", "--levels 1,16,64")],
+    ("machine", "turns", "levels", "compiles"),
+    [
+        ("cpu-2-cores", "--turns 40", "--most 512", []),
+        ("nvidia-h200", "--turns 20", "--levels 1,16,64", [True]),
+    ],
 )
 def test_all_benchmarks_ask_less_of_a_machine_whose_models_start_slowly(
-    bench, tmp_path, machine, turns, levels
+    bench, tmp_path, machine, turns, levels, compiles
 ):
     done = bench("../benchmarks/run_all.sh", "--out", str(tmp_path / "out"), MACHINE=machine)
     assert done.returncode == 0, done.stderr
     calls = bench.asked()
-    (turn,) = (call for call in calls if "benchmarks.bench_turn" in call)
+    *first, turn = (call for call in calls if "benchmarks.bench_turn" in call)
+    assert ["--quick" in call for call in first] == compiles
     (concurrency,) = (call for call in calls if "benchmarks.bench_concurrency" in call)
     assert turns in turn
     assert levels in concurrency
