@@ -454,6 +454,15 @@ async def test_a_reply_that_yielded_counts_only_where_the_history_knows_of_it():
     assert await errors(made) == []
 
 
+async def test_a_reply_that_is_found_in_two_parts_is_one_to_its_history():
+    made = cut_reply(1.0, "boil some fresh water and warm")
+    [take] = made.takes
+    again = slice(round(0.8 * RATE), round(1.5 * RATE))
+    made.assistant = channel((4.0, take.sound[: round(1.0 * RATE)]), (5.4, faded_out(take.sound[again])))
+    assert len(playbacks(made.assistant, [take])) == 2
+    assert await errors(made) == [0]
+
+
 async def test_a_reply_that_was_heard_to_its_end_has_nothing_to_be_off_by():
     take = reply(text=HEARD)
     made = recording(channel((4.0, take.sound)), [take], turn(1.0, 2.0))

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from benchmarks.conversation.alignment import Playback
 from benchmarks.conversation.caller import Recording
-from benchmarks.conversation.judge import Verdicts
+from benchmarks.conversation.judge import Verdicts, whole
 from benchmarks.conversation.loudness import RATE
 from local_voice.audio import Samples
 from local_voice.events import Message
@@ -59,23 +58,24 @@ async def heard_words(recording: Recording, verdicts: Verdicts, hear: Hear) -> l
     """Every reply that was cut while it was heard; one that yielded at once need not be in the history."""
     found: list[HeardWords] = []
     messages = [message for message in recording.history if message.role == "assistant"]
-    for playback in verdicts.playbacks:
-        if playback.take is None:
+    for reply in whole(verdicts.playbacks):
+        take, start, end, completed = reply[0].take, reply[0].start, reply[-1].end, reply[-1].completed
+        if take is None:
             continue
-        written = normalise(playback.take.text).split()
-        message, messages = _message_of(written, playback, messages)
-        yielded = any(playback.start <= over.start <= playback.end + 0.5 for over in verdicts.talk_overs)
-        if playback.completed or (yielded and message is None):
+        written = normalise(take.text).split()
+        message, messages = _message_of(written, completed, messages)
+        yielded = any(start <= over.start <= end + 0.5 for over in verdicts.talk_overs)
+        if completed or (yielded and message is None):
             continue
         silent = np.zeros(round(AROUND_SECONDS * RATE), np.float32)
-        words = await hear(np.concatenate((silent, playback.take.sound, silent)))
-        end = AROUND_SECONDS + playback.heard / RATE
+        words = await hear(np.concatenate((silent, take.sound, silent)))
+        end = AROUND_SECONDS + reply[-1].heard / RATE
         heard = normalise(" ".join(word.text for word in words if word.end <= end + FADE_SECONDS)).split()
         found.append(
             HeardWords(
                 recording.call,
-                playback.start,
-                playback.take.text,
+                start,
+                take.text,
                 _covered(normalise(message.content).split(), written) if message is not None else 0,
                 _covered(heard, written),
             )
@@ -84,13 +84,13 @@ async def heard_words(recording: Recording, verdicts: Verdicts, hear: Hear) -> l
 
 
 def _message_of(
-    written: list[str], playback: Playback, messages: Sequence[Message]
+    written: list[str], completed: bool, messages: Sequence[Message]
 ) -> tuple[Message | None, list[Message]]:
     """The history's message of a reply, and those after it. None where the history holds nothing of it."""
     for number, message in enumerate(messages):
         words = normalise(message.content).split()
         matches = bool(words) and words == written[: len(words)]
-        if matches and (message.interrupted or playback.completed):
+        if matches and (message.interrupted or completed):
             return message, list(messages[number + 1 :])
     return None, list(messages)
 

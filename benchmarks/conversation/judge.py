@@ -140,7 +140,7 @@ class _Judge:
         self._recording = recording
         self._audible = extents(recording.assistant, AUDIBLE_DB, join=BURST_SECONDS)
         self._playbacks = playbacks(recording.assistant, recording.takes)
-        self._replies = _whole(self._playbacks)
+        self._replies = whole(self._playbacks)
         self._end = len(recording.assistant) / RATE
         self._disturbed: list[Playback] = []
         """Replies that a distractor may have cut or caused."""
@@ -322,7 +322,7 @@ class _Judge:
         return start + (found[-1][1] if found else 0.0)
 
 
-def _whole(parts: list[Playback]) -> list[list[Playback]]:
+def whole(parts: list[Playback]) -> list[list[Playback]]:
     """Each reply with all it was heard in: one that went on too softly to be recognised is found again."""
     found: dict[int, list[Playback]] = {}
     for part in parts:
