@@ -14,8 +14,8 @@ where the reply paused, went on for want of words, and was then cut. `answer`: f
 audible sample to the first one of the reply to it; none for one that was audible before the interruption
 was over (`too early`), for an apology (`apologised`), and without one for 30 s (`unanswered`). `went on`:
 replies that were not cut within 6 s. `no reply`: there was nothing to interrupt but silence or an apology. A
-reply that was over before its interruption began is `over already`, and tells nothing. What is heard tells
-the times; that a reply was cut is known from its caption.
+reply that was over before its interruption could end it is `over already`, and tells nothing. What is heard
+tells the times; that a reply was cut is known from its caption.
 
 `a hum`: the same with a steady hum in the place of the voice, so that `duck` can be told, too: from the
 interruption's first audible sample to the first 10 ms of the reply at half its loudness or less.
@@ -95,9 +95,11 @@ def judge(
     before = [last for _, last in sounds if last <= said.first_voice]
     if not before or said.first_voice - before[-1] > STILL_SECONDS:
         return "over already"
-    if cut is None:
-        return Stop(None, None, None, None)
     quiet = run_end(sounds, before[-1])
+    if cut is None:  # a pause of ours takes longer: what is silent sooner was over by itself
+        return (
+            Stop(None, None, None, None) if quiet > said.first_voice + IN_FLIGHT_SECONDS else "over already"
+        )
     stop = run_end(sounds, max(last for first, last in sounds if first <= cut + IN_FLIGHT_SECONDS))
     sounded = next((first for first, _ in sounds if first > stop), None)
     return Stop(

@@ -52,6 +52,11 @@ def test_a_reply_that_is_not_cut_went_on():
 def test_a_reply_that_was_over_tells_nothing():
     assert judge(heard((1.5, 0.5), (3.0, 0.0)), 0.0, SAID, None) == "over already"
     assert judge(heard((3.0, 0.0)), 0.0, SAID, 2.5) == "over already"
+    # It ended by itself just before, and what sounds later is the answer.
+    assert judge(heard((1.9, 0.5), (2.0, 0.0), (3.0, 0.5)), 0.0, SAID, None) == "over already"
+    # Paused for the interruption, and then it went on all the same.
+    went_on = judge(heard((2.2, 0.5), (0.8, 0.0), (3.0, 0.5)), 0.0, SAID, None)
+    assert went_on == Stop(None, None, None, None)
 
 
 def test_a_reply_that_sounds_on_after_the_server_has_called_it_cut_has_not_stopped():
